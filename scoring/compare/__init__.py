@@ -1,0 +1,1 @@
+"""How scores agree: with each other, over runs, and with planted truth."""

@@ -1,0 +1,119 @@
+"""The scorer protocol: signals in, one number per example out.
+
+A scorer is a frozen dataclass whose fields are its options. It owns arithmetic only; state arrays, batches, files,
+progress and resuming belong to ``scoring.run``. Two kinds:
+
+* a **pointwise** scorer (``Scorer``) has ``score(signals)`` for one checkpoint; a step rule (``last``, ``mean``,
+  ``epoch=3`` ...; see ``scoring.steps``) turns its values at several checkpoints into one;
+* a **trajectory** scorer (``TrajectoryScorer``) carries small per-example state from checkpoint to checkpoint.
+
+Both may take a first look at the data through ``fit``: sums that add up over batches and shards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, Self, get_args
+
+import torch
+from torch import Tensor
+
+from scoring.signals import Signals, View
+
+Meaning = Literal[
+    "hard", "easy", "noisy", "clean", "uncertain", "certain",
+    "typical", "redundant", "quality", "like_target", "arbitrary", "label",
+]  # fmt: skip
+"""What a high value means. ``arbitrary`` (random numbers) and ``label`` (a class index) have no better end."""
+
+MEANINGS: tuple[Meaning, ...] = get_args(Meaning)
+
+HARD_WHEN_HIGH: Mapping[Meaning, bool] = {
+    "hard": True, "noisy": True, "uncertain": True,
+    "easy": False, "clean": False, "certain": False, "typical": False,
+}  # fmt: skip
+"""Which end is the hard one; a meaning that is absent has none, and ``hardest``/``easiest`` are refused for it."""
+
+Row = dict[str, Tensor]
+"""State of B examples: one (B,) float64 tensor per name."""
+
+Outputs = Mapping[str, Tensor]
+"""Values of B examples: the score under ``""``, side columns under their own names."""
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A pointwise score; a subclass sets the class variables and writes ``score``."""
+
+    needs: ClassVar[frozenset[str]]
+    """Signals it reads, names of ``scoring.signals.NEEDS``."""
+
+    view: ClassVar[View] = "clean"
+    """Which signals its definition speaks of; the runner falls back to the other view and records that it did."""
+
+    default_steps: ClassVar[str] = "last"
+    """The step rule when the user names none."""
+
+    fits: ClassVar[bool] = False
+    """Whether ``fit`` must see all rows of a checkpoint before ``score`` is called."""
+
+    @property
+    def meaning(self) -> Meaning:
+        """What a high value means."""
+        raise AssertionError(f"{type(self).__name__} declares no meaning")
+
+    def score(self, signals: Signals) -> Tensor:
+        """The score of every example of the batch, (B,) float64."""
+        raise AssertionError(f"{type(self).__name__} has no score()")
+
+    def fit(self, signals: Signals) -> dict[str, Tensor]:
+        """Sums over the batch; sums of different batches are added."""
+        return {}
+
+    def fitted(self, sums: Mapping[str, Tensor]) -> Self:
+        """This scorer with what ``fit`` learned over all rows."""
+        return self
+
+    def over_runs(self, values_RN: Tensor, seen_RN: Tensor) -> Tensor:
+        """One value per example from R runs, (N,): by default the mean over the runs that saw the example.
+
+        ``seen_RN`` is False where a run has no value for an example; NaN where no run has one.
+        """
+        total = torch.where(seen_RN, values_RN, 0.0).sum(dim=0)
+        return total / seen_RN.sum(dim=0)
+
+
+@dataclass(frozen=True)
+class TrajectoryScorer(Scorer):
+    """A score of the whole sequence of checkpoints or presentations of an example."""
+
+    state: ClassVar[Mapping[str, float]] = {}
+    """Per-example state and its value before the first checkpoint."""
+
+    def step(self, signals: Signals, row: Row) -> Row:
+        """The state after one more checkpoint; ``row`` must not be modified in place."""
+        raise AssertionError(f"{type(self).__name__} has no step()")
+
+    def final(self, row: Row) -> Outputs:
+        """The score, and any side columns, from the state after the last checkpoint."""
+        raise AssertionError(f"{type(self).__name__} has no final()")
+
+
+def welford(row: Row, values: Tensor) -> Row:
+    """One more value into the running ``count``, ``mean`` and ``squares`` (sum of squared deviations).
+
+    Welford 1962: a sum of squares loses most digits when the spread is small against the mean.
+    """
+    count = row["count"] + 1
+    delta = values - row["mean"]
+    mean = row["mean"] + delta / count
+    return {"count": count, "mean": mean, "squares": row["squares"] + delta * (values - mean)}
+
+
+WELFORD_STATE: Mapping[str, float] = {"count": 0.0, "mean": 0.0, "squares": 0.0}
+
+
+def with_options(scorer: Scorer, **options: object) -> Scorer:
+    """A copy with other options (``dataclasses.replace`` under the name that users look for)."""
+    return replace(scorer, **options)  # type: ignore[arg-type]

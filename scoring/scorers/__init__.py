@@ -1,0 +1,1 @@
+"""One scorer, or one close family, per file; the file is named as its paper names the idea."""

@@ -1,0 +1,135 @@
+"""Signals: the one record that flows from every source to every scorer.
+
+Shape letters, everywhere in this project: B rows of a batch, N rows of a dataset, C classes, D embedding or
+feature width, T checkpoints or presentations, R runs, L tokens.
+
+A scorer declares ``needs``, names of this list; a source says which of them it can provide.
+
+| need | property | shape | cost |
+|---|---|---|---|
+| ``labels`` | ``labels_B`` | (B,) int64 | none |
+| ``logits`` | ``logits_BC`` | (B, C) float64 | one forward pass |
+| ``losses`` | ``losses_B`` | (B,) nats | logits and labels, or recorded |
+| ``predictions`` | ``predictions_B`` | (B,) int64 | logits, or recorded |
+| ``logit_margins`` | ``logit_margins_B`` | (B,) | logits and labels, or recorded |
+| ``entropies`` | ``entropies_B`` | (B,) nats | logits, or recorded |
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+View = Literal["clean", "presentation"]
+"""``clean``: evaluation mode, no augmentation, fixed weights. ``presentation``: the training forward pass of the
+example itself, before the update, with dropout and augmentation as they were."""
+
+VIEWS: tuple[View, ...] = get_args(View)
+
+SUMMARIES = ("losses", "predictions", "logit_margins", "entropies")
+"""What a recorder keeps instead of logits when there are many classes; every one follows from logits and labels."""
+
+NEEDS = ("labels", "logits", *SUMMARIES)
+
+
+def provided(stored: frozenset[str]) -> frozenset[str]:
+    """Every need that can be met from the ``stored`` ones."""
+    if "logits" not in stored:
+        return stored
+    derived = {"predictions", "entropies"}
+    if "labels" in stored:
+        derived |= {"losses", "logit_margins"}
+    return stored | derived
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signals:
+    """What is known about B examples at one checkpoint or presentation; tensors are on the CPU.
+
+    Scorers read the properties; each is computed once per batch and shared by all scorers. Whatever a source
+    stored instead of logits stands in ``summaries`` under its need name.
+    """
+
+    ids_B: npt.NDArray[np.generic]
+    step: int
+    epoch: float
+    run: str = ""
+    view: View = "clean"
+    learning_rate: float | None = None
+    label_tensor: Tensor | None = None
+    logits: Tensor | None = None
+    summaries: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ids_B)
+
+    @cached_property
+    def labels_B(self) -> Tensor:
+        """Gold labels, (B,) int64."""
+        assert self.label_tensor is not None, "the source was not asked for labels"
+        return self.label_tensor.long()
+
+    @cached_property
+    def logits_BC(self) -> Tensor:
+        """Pre-softmax outputs, (B, C) float64; arithmetic after the forward pass is in double precision."""
+        assert self.logits is not None, "the source was not asked for logits"
+        return self.logits.double()
+
+    @cached_property
+    def log_probs_BC(self) -> Tensor:
+        """log softmax, (B, C), nats; finite wherever the logits are."""
+        return torch.log_softmax(self.logits_BC, dim=1)
+
+    @cached_property
+    def probs_BC(self) -> Tensor:
+        """softmax, (B, C)."""
+        return self.log_probs_BC.exp()
+
+    @cached_property
+    def losses_B(self) -> Tensor:
+        """Cross-entropy of the gold label, -log p_y, (B,), nats."""
+        if "losses" in self.summaries:
+            return self.summaries["losses"].double()
+        return -self.log_probs_BC.gather(1, self.labels_B[:, None])[:, 0]
+
+    @cached_property
+    def label_probs_B(self) -> Tensor:
+        """Probability of the gold label, p_y, (B,)."""
+        return (-self.losses_B).exp()
+
+    @cached_property
+    def predictions_B(self) -> Tensor:
+        """The most probable class, (B,) int64; ties go to the lowest class index."""
+        if "predictions" in self.summaries:
+            return self.summaries["predictions"].long()
+        return self.logits_BC.argmax(dim=1)
+
+    @cached_property
+    def correct_B(self) -> Tensor:
+        """1.0 where the prediction is the gold label, (B,)."""
+        return (self.predictions_B == self.labels_B).double()
+
+    @cached_property
+    def logit_margins_B(self) -> Tensor:
+        """Gold logit minus the largest other logit, z_y - max_{k != y} z_k, (B,)."""
+        if "logit_margins" in self.summaries:
+            return self.summaries["logit_margins"].double()
+        return self.margins(self.logits_BC)
+
+    @cached_property
+    def entropies_B(self) -> Tensor:
+        """Entropy of the predicted distribution, (B,), nats; 0 log 0 = 0."""
+        if "entropies" in self.summaries:
+            return self.summaries["entropies"].double()
+        return torch.special.entr(self.probs_BC).sum(dim=1)
+
+    def margins(self, values_BC: Tensor) -> Tensor:
+        """Gold value minus the largest other value of ``values_BC`` (logits or probabilities), (B,)."""
+        index = self.labels_B[:, None]
+        others = values_BC.scatter(1, index, float("-inf"))
+        return values_BC.gather(1, index)[:, 0] - others.amax(dim=1)

@@ -1,0 +1,1 @@
+"""What produces signals: checkpoints, recorded dynamics, arrays."""
