@@ -22,9 +22,7 @@ def unknown_name(parameter: str, owner: str, given: str, allowed: Iterable[str])
     names = sorted(allowed)
     close = get_close_matches(given, names, n=1, cutoff=0.5)
     hint = f" Did you mean {close[0]!r}?" if close else ""
-    return InputError(
-        f"{owner}: {parameter} must be one of {', '.join(names)}, got {given!r}.{hint}"
-    )
+    return InputError(f"{owner}: {parameter} must be one of {', '.join(names)}, got {given!r}.{hint}")
 
 
 def name_some(values: Iterable[object], most: int = 3) -> str:

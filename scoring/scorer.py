@@ -116,4 +116,4 @@ WELFORD_STATE: Mapping[str, float] = {"count": 0.0, "mean": 0.0, "squares": 0.0}
 
 def with_options(scorer: Scorer, **options: object) -> Scorer:
     """A copy with other options (``dataclasses.replace`` under the name that users look for)."""
-    return replace(scorer, **options)  # type: ignore[arg-type]
+    return replace(scorer, **options)

@@ -3,7 +3,7 @@
 | rule | value |
 |---|---|
 | ``last``, ``first`` | at the last, first checkpoint |
-| ``early`` | at the checkpoint nearest to a tenth of training, but after its start (Paul et al. 2021 score at epoch 20 of 200) |
+| ``early`` | at the checkpoint nearest to a tenth of training, not its start (Paul et al. 2021: epoch 20 of 200) |
 | ``epoch=K``, ``step=K`` | at that checkpoint |
 | ``mean``, ``sum``, ``min``, ``max`` | over all checkpoints |
 | ``var``, ``std`` | spread over checkpoints, ddof 0; 0 when there is one |
