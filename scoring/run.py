@@ -1,0 +1,231 @@
+"""score(): examples and a source in, a score table out; all scorers share one pass over each checkpoint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from scoring.combine import column_of, combine_runs
+from scoring.errors import InputError, bad_value, unknown_name
+from scoring.hashing import digest, fingerprint, hash_ids
+from scoring.parts import Arrays, Parts
+from scoring.plan import Column, RunPlan, parse_columns, plan_run
+from scoring.progress import Advance, progress
+from scoring.scorer import Scorer
+from scoring.signals import VIEWS, View
+from scoring.sources.arrays import ArraySource
+from scoring.sources.runs import RunSource
+from scoring.sources.source import IntArray, Source
+from scoring.sweep import ORDERS, Fits, Order, fit_run, sweep_block
+from scoring.table import ScoreTable
+
+if TYPE_CHECKING:
+    from scoring.examples import Examples
+
+BLOCK_ROWS = 65_536
+"""Rows scored between two points from which an interrupted job resumes; bounds the memory of per-example state."""
+
+
+def score(
+    examples: Examples | None,
+    scorers: str | Scorer | Sequence[str | Scorer],
+    source: Source | str | Path,
+    *,
+    out: str | Path | None = None,
+    view: View | None = None,
+    per_run: bool = False,
+    order: Order = "checkpoints",
+    block_rows: int = BLOCK_ROWS,
+    overwrite: bool = False,
+    show_progress: bool = False,
+    **source_options: Any,
+) -> ScoreTable:
+    """Score every example with every scorer and give one table, keyed by example id.
+
+    Args:
+        examples: What to score. None with an ``ArraySource``, whose ids and labels are used.
+        scorers: ``"el2n,forgetting,loss@mean"``, names, or scorer objects; see ``scoring.catalog.parse_scorer``.
+        source: A path (run directory, folder of runs or folds, Hugging Face model folder, Trainer output) or a source
+            object. With several runs every column is the scorer's combination over runs (for most the mean), beside it
+            ``<column>.se`` (standard error over runs) and ``<column>.runs`` (how many runs scored the example).
+        out: A Parquet file to write. Work is kept beside it in ``<out>.parts`` until it is finished; the same call
+            resumes there after an interruption, and a different call is refused.
+        view: ``clean`` or ``presentation`` for all scorers; by default each takes the view of its definition, where
+            the source has it. The table records the choice.
+        per_run: Also keep one column per run, ``<column>.run0`` and so on, for reliability.
+        order: Which loop is outside, checkpoints or data; the values are the same.
+        source_options: Passed to ``RunSource`` (``device``, ``precision``, ``batch_size``, ``signals`` ...).
+
+    Raises:
+        InputError: An unknown scorer, signals that the source does not have, data that do not fit the runs.
+    """
+    if order not in ORDERS:
+        raise unknown_name("order", "score", order, ORDERS)
+    if view is not None and view not in VIEWS:
+        raise unknown_name("view", "score", view, VIEWS)
+    if block_rows < 1:
+        raise bad_value("block_rows", "score", block_rows, "at least 1")
+    columns = parse_columns(scorers)
+    if isinstance(source, str | Path):
+        if examples is None:
+            raise InputError("score: examples are needed to score from runs; only arrays carry their own.")
+        source = RunSource(source, examples, **source_options)
+    elif source_options:
+        raise unknown_name(
+            "option", "score", min(source_options), ["out", "view", "per_run", "order", "overwrite"]
+        )
+    ids, labels, about = _identity(examples, source)
+    plans = [plan_run(source, run, columns, view) for run in range(len(source.runs))]
+    _check_views(columns, plans, source)
+    request = _request(columns, source, plans, about, block_rows, per_run)
+
+    path = None if out is None else Path(out)
+    if path is not None and path.exists() and not overwrite:
+        table = ScoreTable.read(path)
+        if table.info.get("request") == request:
+            return table
+        raise InputError(
+            f"score: out {str(path)!r} holds another score table; choose another name or overwrite it."
+        )
+    parts = Parts(path, request, restart=overwrite)
+
+    covers = np.stack([source.covers(run) for run in range(len(source.runs))])
+    covered = np.flatnonzero(covers.any(axis=0))
+    if len(covered) == 0:
+        raise InputError("score: every example was held out by every run, so there is nothing to score.")
+    blocks = [covered[start : start + block_rows] for start in range(0, len(covered), block_rows)]
+    total = sum(int(covers[plan.run][covered].sum()) * len(plan.sweeps) for plan in plans)
+    with progress("scoring", total, enabled=show_progress) as advance:
+        job = _Job(source, order, covers, advance)
+        tables = []
+        for number, rows in enumerate(blocks):
+            runs = [
+                parts.get(f"block-{number:05}.run-{plan.run:03}", partial(job.block, plan, rows))
+                for plan in plans
+            ]
+            data, roles = combine_runs(columns, runs, per_run)
+            tables.append(_table(ids[rows], None if labels is None else labels[rows], data))
+    info = {**about, "request": request, "held_out": len(ids) - len(covered), "runs": list(source.runs)}
+    table = ScoreTable(pa.concat_tables(tables), _metadata(columns, roles, plans, source), info)
+    if path is not None:
+        table.write(path)
+        parts.remove()
+    return table
+
+
+@dataclass
+class _Job:
+    """What every block of one call shares."""
+
+    source: Source
+    order: Order
+    covers: npt.NDArray[np.bool_]
+    """Which run may score which example, (R, N)."""
+    advance: Advance
+    fits: dict[int, Fits] = field(default_factory=dict)
+
+    def block(self, plan: RunPlan, rows: IntArray) -> Arrays:
+        """One run over one block: ``name`` and ``name seen`` arrays over all rows of the block."""
+        if plan.run not in self.fits:
+            self.fits[plan.run] = fit_run(
+                self.source, plan, np.flatnonzero(self.covers[plan.run]), lambda _: None
+            )
+        inside = self.covers[plan.run][rows]
+        values, seen = sweep_block(
+            self.source, plan, rows[inside], self.order, self.fits[plan.run], self.advance
+        )
+        arrays: Arrays = {}
+        for name, tensor in values.items():
+            arrays[name] = np.full(len(rows), np.nan)
+            arrays[name][inside] = tensor.numpy()
+            arrays[f"{name} seen"] = np.zeros(len(rows), dtype=bool)
+            arrays[f"{name} seen"][inside] = seen[name].numpy()
+        return arrays
+
+
+def _table(ids: npt.NDArray[Any], labels: IntArray | None, data: Arrays) -> pa.Table:
+    columns = {"id": pa.array(ids.tolist(), pa.string()) if ids.dtype == object else pa.array(ids)}
+    columns |= {name: pa.array(values) for name, values in data.items()}
+    return pa.table(columns if labels is None else columns | {"label": pa.array(labels)})
+
+
+def _identity(
+    examples: Examples | None, source: Source
+) -> tuple[npt.NDArray[Any], IntArray | None, dict[str, Any]]:
+    """Ids, labels and what the table says of the data; arrays may stand alone or belong to examples."""
+    if examples is None:
+        if not isinstance(source, ArraySource):
+            raise InputError(
+                "score: examples are needed with this source; only arrays carry their own ids and labels."
+            )
+        names = [str(label) for label in range(source.num_classes)]
+        about = {"data": source.name, "fingerprint": fingerprint(hash_ids(source.ids)), "label_names": names}
+        return source.ids, source.labels, about
+    if isinstance(source, ArraySource):
+        source.bind(examples)
+    about = {
+        "data": examples.name,
+        "fingerprint": examples.fingerprint,
+        "label_names": list(examples.label_names),
+    }
+    return examples.ids, examples.labels, about
+
+
+def _check_views(columns: Sequence[Column], plans: Sequence[RunPlan], source: Source) -> None:
+    """A column must mean the same in every run."""
+    for column in columns:
+        views = {plan.views[column.name] for plan in plans}
+        if len(views) > 1:
+            odd = next(p for p in plans if p.views[column.name] != plans[0].views[column.name])
+            raise InputError(
+                f"score: {column.name!r} would mix clean and presentation signals, because {source.runs[odd.run]} "
+                f"lacks what {source.runs[0]} has; choose one with view."
+            )
+
+
+def _request(
+    columns: Sequence[Column], source: Source, plans: Sequence[RunPlan], about: dict[str, Any], *more: object
+) -> str:
+    """Digest of everything that the values depend on."""
+    content = {
+        "columns": [(c.name, repr(c.scorer), str(c.rule)) for c in columns],
+        "passes": [[source.describe(sweep) for sweep, _ in plan.sweeps] for plan in plans],
+        "about": about,
+        "more": more,
+    }
+    return digest(json.dumps(content, sort_keys=True).encode(), size=16).hex()
+
+
+def _metadata(
+    columns: Sequence[Column], roles: dict[str, str], plans: Sequence[RunPlan], source: Source
+) -> dict[str, dict[str, Any]]:
+    """Meaning, parameters and provenance of every column of the table."""
+    metadata: dict[str, dict[str, Any]] = {}
+    for name, role in roles.items():
+        column = column_of(columns, name)
+        if role != "score":
+            metadata[name] = {"role": role, "parent": column.name}
+            continue
+        metadata[name] = {
+            "role": role,
+            "scorer": f"{type(column.scorer).__module__}:{type(column.scorer).__qualname__}",
+            "options": {f.name: getattr(column.scorer, f.name) for f in fields(column.scorer) if f.repr},
+            "meaning": column.scorer.meaning,
+            "steps": None if column.rule is None else str(column.rule),
+            "view": plans[0].views[name],
+            "checkpoints": [
+                {"run": source.runs[plan.run], **source.describe(sweep)}
+                for plan in plans
+                for sweep, readers in plan.sweeps
+                if column in readers
+            ],
+        }
+    return metadata
