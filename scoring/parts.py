@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scoring.atomic import write_atomic
 from scoring.errors import InputError
-from scoring.files import atomic_file, read_json, write_json
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -31,12 +32,12 @@ class Parts:
         if restart:
             shutil.rmtree(self.folder, ignore_errors=True)
         head = self.folder / "request.json"
-        if head.exists() and read_json(head)["request"] != request:
+        if head.exists() and json.loads(head.read_bytes())["request"] != request:
             raise InputError(
                 f"score: {str(self.folder)!r} holds the unfinished work of a different call; "
                 "repeat that call to finish it, choose another out, or overwrite."
             )
-        write_json(head, {"request": request})
+        write_atomic(head, json.dumps({"request": request}).encode())
 
     def get(self, name: str, compute: Callable[[], Arrays]) -> Arrays:
         """The piece of that name: read if it is finished, else computed and written."""

@@ -14,26 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, Self, get_args
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
+from scoring.meaning import HARD_WHEN_HIGH, MEANINGS, Meaning
 from scoring.signals import Signals, View
 
-Meaning = Literal[
-    "hard", "easy", "noisy", "clean", "uncertain", "certain",
-    "typical", "redundant", "quality", "like_target", "arbitrary", "label",
+__all__ = [
+    "HARD_WHEN_HIGH", "MEANINGS", "WELFORD_STATE", "Meaning", "Outputs", "Row", "Scorer", "TrajectoryScorer", "welford",
+    "with_options",
 ]  # fmt: skip
-"""What a high value means. ``arbitrary`` (random numbers) and ``label`` (a class index) have no better end."""
-
-MEANINGS: tuple[Meaning, ...] = get_args(Meaning)
-
-HARD_WHEN_HIGH: Mapping[Meaning, bool] = {
-    "hard": True, "noisy": True, "uncertain": True,
-    "easy": False, "clean": False, "certain": False, "typical": False,
-}  # fmt: skip
-"""Which end is the hard one; a meaning that is absent has none, and ``hardest``/``easiest`` are refused for it."""
 
 Row = dict[str, Tensor]
 """State of B examples: one (B,) float64 tensor per name."""
