@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scoring.atomic import write_atomic
+from scoring.files import write_atomic
 from scoring.errors import InputError
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -45,10 +45,8 @@ class Parts:
             return compute()
         path = self.folder / f"{name}.parquet"
         if not path.exists():
-            with atomic_file(path) as temporary:
-                pq.write_table(
-                    pa.table({key: pa.array(value) for key, value in compute().items()}), temporary
-                )
+            piece = pa.table({key: pa.array(value) for key, value in compute().items()})
+            write_atomic(path, lambda temporary: pq.write_table(piece, temporary))
         table = pq.read_table(path, memory_map=False)
         return {key: np.asarray(table.column(key).to_numpy()) for key in table.column_names}
 
