@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scoring.atomic import atomic_file
 from scoring.errors import InputError
+from scoring.files import atomic_file
 
 FORMAT = 1
 KEY = b"tamis"

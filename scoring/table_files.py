@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from scoring.atomic import atomic_folder
 from scoring.errors import InputError, bad_value
+from scoring.files import atomic_folder
 from scoring.manifest import FORMAT, check_kind, parse_manifest, read_parquet, to_json, write_parquet
 from scoring.table import ScoreTable
 
