@@ -70,6 +70,15 @@ def shuffled(seed: int, n: int) -> npt.NDArray[np.int64]:
     return np.argsort(hash64(seed, np.arange(n)), kind="stable").astype(np.int64)
 
 
+def combine(*hashes: UInt64Array) -> UInt64Array:
+    """One hash per row from several, (N,) uint64; their order matters."""
+    total = np.zeros_like(hashes[0])
+    with np.errstate(over="ignore"):
+        for part in hashes:
+            total = _mix((total ^ part) + _GOLDEN)
+    return total
+
+
 def fingerprint(row_hashes: UInt64Array) -> str:
     """Hex digest of a *set* of rows: it ignores their order and adds up over shards."""
     with np.errstate(over="ignore"):

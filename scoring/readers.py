@@ -1,0 +1,363 @@
+"""From whatever the user has (hub name, folder, files, arrays, dataset objects) to columns and splits."""
+
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from glob import glob, has_magic
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scoring.columns import ArrayColumns, Columns, DatasetColumns, Rows
+from scoring.errors import InputError, name_some, unknown_name
+from scoring.schema import OWNER
+
+BUILT_IN = ("digits",)
+FORMATS = {
+    ".parquet": "parquet",
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+}
+_PACKED = (".gz", ".bz2", ".xz", ".zst")
+_HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*(/[\w.-]+)?(:[\w.-]+)?$")
+_SPLIT_KEY = re.compile(r"^(?:(?P<name>.+)_)?(?P<split>train|test|val|valid|validation|dev)$")
+_KEY_SPLIT = re.compile(r"^(?P<split>train|test|val|valid|validation|dev)_(?P<name>.+)$")
+_MOST_SPLITS = 32
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Columns of a source, and which rows belong to which split (empty when the source has no splits)."""
+
+    columns: Columns
+    name: str
+    source: str
+    splits: Mapping[str, Rows] = field(default_factory=dict)
+    folder: Path | None = None
+
+
+def open_source(source: Any) -> Opened:
+    """Columns and splits of ``source``; see :meth:`scoring.examples.Examples.load` for what it may be."""
+    if isinstance(source, str | Path):
+        return _open_text(str(source))
+    module = type(source).__module__.partition(".")[0]
+    if module == "datasets":
+        return _open_dataset(source)
+    if module == "pandas" and hasattr(source, "columns"):
+        return Opened(
+            ArrayColumns({str(name): source[name] for name in source.columns}), "DataFrame", "DataFrame"
+        )
+    if module == "pyarrow" and isinstance(source, pa.Table):
+        return Opened(ArrayColumns(dict(zip(source.column_names, source.columns))), "Table", "pyarrow.Table")
+    if isinstance(source, Mapping):
+        return _open_mapping(source, "arrays", "dict of arrays")
+    if isinstance(source, tuple) and len(source) == 2:
+        return Opened(ArrayColumns({"x": source[0], "y": source[1]}), "arrays", "(x, y) arrays")
+    if isinstance(source, list) and source and all(isinstance(each, str | Path) for each in source):
+        return _open_files([Path(each) for each in source], "files", name_some(map(str, source)))
+    if isinstance(source, np.ndarray):
+        return Opened(ArrayColumns({"x": source}), "array", "array")
+    if hasattr(source, "__getitem__") and hasattr(source, "__len__") and "torch" in sys.modules:
+        from scoring.map_style import read_map_style
+
+        return Opened(read_map_style(source), type(source).__name__, f"torch dataset {type(source).__name__}")
+    raise InputError(
+        f"{OWNER}: source must be a hub name, a file, folder or glob, a datasets.Dataset, a DataFrame, arrays, or a "
+        f"torch Dataset with __len__, got {type(source).__name__}."
+    )
+
+
+def _open_text(source: str) -> Opened:
+    path = Path(source).expanduser()
+    if source in BUILT_IN and not path.exists():
+        return _open_digits()
+    if has_magic(source) and not path.exists():
+        # Path.glob does not take absolute patterns.
+        names = sorted(glob(str(path), recursive=True))  # noqa: PTH207
+        found = [Path(each) for each in names if Path(each).is_file()]
+        if not found:
+            raise _not_found(source)
+        return _open_files(found, path.parent.name or "files", source)
+    if path.is_dir():
+        return _open_folder(path, source)
+    if path.suffix.lower() in (".npz", ".npy") and path.exists():
+        return _open_numpy(path, source)
+    if path.exists():
+        return _open_files([path], _stem(path), source)
+    if _format(path) or path.suffix.lower() in (".npz", ".npy") or not _HUB_NAME.match(source):
+        raise _not_found(source)
+    return _open_hub(source)
+
+
+def _open_digits() -> Opened:
+    from scoring.digits import digits
+
+    parts = digits()
+    columns = ArrayColumns(
+        {
+            "image": np.concatenate([images for images, _ in parts.values()]),
+            "label": np.concatenate([labels for _, labels in parts.values()]),
+        }
+    )
+    return Opened(columns, "digits", "digits", _ranges({name: len(y) for name, (_, y) in parts.items()}))
+
+
+def _open_files(paths: Sequence[Path], name: str, source: str) -> Opened:
+    formats = {_format(path) for path in paths}
+    for path in paths:
+        if not path.exists():
+            raise _not_found(str(path))
+        if _format(path) is None:
+            raise InputError(
+                f"{OWNER}: a file must be one of {', '.join(sorted(FORMATS))} (also .gz), .npz or .npy, "
+                f"got {str(path)!r}."
+            )
+    if len(formats) > 1:
+        raise InputError(
+            f"{OWNER}: files must be of one format, got {' and '.join(sorted(map(str, formats)))}."
+        )
+    builder = str(formats.pop())
+    options: dict[str, Any] = {}
+    if builder == "csv":
+        # Only an empty cell is missing: pandas would also drop texts and classes called "NA", "null" or "None".
+        options = {"keep_default_na": False, "na_values": [""]}
+        if ".tsv" in paths[0].suffixes:
+            options["sep"] = "\t"
+    files = [str(path.resolve()) for path in paths]
+    with _quiet(), _one_sentence(source):
+        from datasets import load_dataset
+
+        dataset = load_dataset(builder, data_files={"train": files}, split="train", **options)
+    return _with_split_column(DatasetColumns(dataset), name, source, paths[0].resolve().parent)
+
+
+def _open_folder(path: Path, source: str) -> Opened:
+    with _quiet(), _one_sentence(source):
+        from datasets import load_dataset, load_from_disk
+
+        saved = (path / "state.json").exists() or (path / "dataset_dict.json").exists()
+        dataset = load_from_disk(str(path)) if saved else load_dataset(str(path.resolve()))
+    return _open_dataset(dataset, path.resolve().name, source, path.resolve())
+
+
+def _open_hub(source: str) -> Opened:
+    name, _, config = source.partition(":")
+    with _quiet():
+        from datasets import load_dataset
+
+        try:
+            dataset = load_dataset(name, config or None)
+        except Exception as error:  # the hub client raises many kinds, all of them mean the same to the user
+            if "onfig" in str(error) and "pick one" in str(error):
+                configs = re.findall(r"'([^']+)'", str(error).partition("[")[2].partition("]")[0])
+                raise InputError(
+                    f"{OWNER}: {name!r} has several configurations; write {name}:NAME with one of "
+                    f"{', '.join(configs)}."
+                ) from None
+            raise _not_found(source, f"({type(error).__name__}: {_first_line(error)})") from None
+    return _open_dataset(dataset, source, source)
+
+
+def _open_dataset(
+    dataset: Any, name: str | None = None, source: str | None = None, folder: Path | None = None
+) -> Opened:
+    kind = type(dataset).__name__
+    if kind.startswith("Iterable"):
+        raise InputError(f"{OWNER}: a streaming dataset has no stable rows; load it without streaming=True.")
+    source = source or f"datasets.{kind}"
+    if kind != "DatasetDict":
+        name = name or dataset.info.dataset_name or "dataset"
+        return _with_split_column(DatasetColumns(dataset), name, source, folder)
+    if not dataset:
+        raise InputError(f"{OWNER}: {source} holds no data.")
+    from datasets import concatenate_datasets
+
+    if len(dataset) == 1:
+        return _with_split_column(
+            DatasetColumns(next(iter(dataset.values()))), name or source, source, folder
+        )
+    lengths = {str(split): len(part) for split, part in dataset.items()}
+    first = next(iter(dataset.values()))
+    for split, part in dataset.items():
+        if part.features.type != first.features.type:
+            raise InputError(
+                f"{OWNER}: all splits of {source} must have the same columns, {split!r} differs."
+            )
+    joined = concatenate_datasets(list(dataset.values()))
+    return Opened(DatasetColumns(joined), name or source, source, _ranges(lengths), folder)
+
+
+def _open_numpy(path: Path, source: str) -> Opened:
+    try:
+        if path.suffix.lower() == ".npy":
+            return Opened(ArrayColumns({"x": np.load(path, allow_pickle=False)}), path.stem, source)
+        with np.load(path, allow_pickle=False) as stored:
+            return _open_mapping({key: stored[key] for key in stored.files}, path.stem, source)
+    except (ValueError, OSError, EOFError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{OWNER}: {source!r} must be a numpy file without pickled objects ({_first_line(error)})."
+        ) from None
+
+
+def _open_mapping(values: Mapping[Any, Any], name: str, source: str) -> Opened:
+    """Arrays by name; names such as x_train and y_test become columns x and y of the splits train and test."""
+    parts: dict[str, dict[str, Any]] = {}
+    for key, value in values.items():
+        found = _SPLIT_KEY.match(str(key)) or _KEY_SPLIT.match(str(key))
+        if found is None or found["name"] is None:
+            return _with_split_column(
+                ArrayColumns({str(k): v for k, v in values.items()}), name, source, None
+            )
+        parts.setdefault(found["split"], {})[found["name"]] = value
+    if len({frozenset(part) for part in parts.values()}) > 1:
+        told = ", ".join(map(str, values))
+        raise InputError(f"{OWNER}: every split of {source} must have the same arrays, got {told}.")
+    columns = {split: ArrayColumns(part) for split, part in parts.items()}
+    first = next(iter(parts.values()), {})
+    joined = {key: _joined([columns[split].read(key) for split in parts]) for key in first}
+    return Opened(
+        ArrayColumns(joined), name, source, _ranges({split: len(columns[split]) for split in parts})
+    )
+
+
+def _joined(values: list[Any]) -> Any:
+    if len(values) == 1:
+        return values[0]
+    if all(isinstance(value, np.ndarray) for value in values):
+        return np.concatenate(values)
+    return pa.concat_arrays([chunk for v in values for chunk in (v.chunks if hasattr(v, "chunks") else [v])])
+
+
+def _with_split_column(columns: Columns, name: str, source: str, folder: Path | None) -> Opened:
+    """A text column called "split" with a few different values divides the rows."""
+    splits: dict[str, Rows] = {}
+    if "split" in columns.names and len(columns) and columns.flavor("split") == "string":
+        encoded = pc.dictionary_encode(columns.read("split"))
+        whole = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
+        if isinstance(whole, pa.ChunkedArray):
+            whole = whole.unify_dictionaries().chunk(0)
+        names = whole.dictionary.to_pylist()
+        if whole.null_count == 0 and len(names) <= _MOST_SPLITS:
+            codes = whole.indices.to_numpy(zero_copy_only=False)
+            splits = {str(each): np.flatnonzero(codes == code) for code, each in enumerate(names)}
+    return Opened(columns, name, source, splits, folder)
+
+
+def choose_split(opened: Opened, split: str | None) -> tuple[Rows, str | None]:
+    """The rows of one split and its name.
+
+    None means "train" if there is one, the only split, or everything if the source has no splits. "all" means every
+    row. Slices such as "train[:100]" or "train+validation" follow the rules of ``datasets``.
+    """
+    everything = np.arange(len(opened.columns), dtype=np.int64)
+    names = sorted(opened.splits)
+    if split == "all" and "all" not in names:
+        return everything, "all"
+    if split is None:
+        if not names:
+            return everything, None
+        if "train" in names or len(names) == 1:
+            split = "train" if "train" in names else names[0]
+        else:
+            raise InputError(f"{OWNER}: split must be one of {', '.join(names)} or all, none was given.")
+    splits = opened.splits or {"train": everything}
+    if split in splits:
+        return splits[split].astype(np.int64), split
+    base = split.partition("[")[0].partition("+")[0]
+    if base == split or base not in splits:
+        raise unknown_name("split", f"{OWNER} of {opened.name}", split, [*splits, "all"])
+    from datasets import ReadInstruction
+
+    try:
+        parts = ReadInstruction.from_spec(split).to_absolute(
+            {name: len(rows) for name, rows in splits.items()}
+        )
+    except (ValueError, AssertionError, KeyError) as error:
+        raise InputError(f"{OWNER}: split {split!r} cannot be read ({_first_line(error)}).") from None
+    return np.concatenate([splits[part.splitname][part.from_ : part.to] for part in parts]), split
+
+
+def _ranges(lengths: Mapping[str, int]) -> dict[str, Rows]:
+    splits, start = {}, 0
+    for name, length in lengths.items():
+        splits[name] = np.arange(start, start + length, dtype=np.int64)
+        start += length
+    return splits
+
+
+def _format(path: Path) -> str | None:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in _PACKED:
+        suffixes.pop()
+    return FORMATS.get(suffixes[-1]) if suffixes else None
+
+
+def _stem(path: Path) -> str:
+    name = path.name
+    for suffix in (*_PACKED, *FORMATS):
+        name = name.removesuffix(suffix)
+    return name
+
+
+def _not_found(source: str, why: str = "") -> FileNotFoundError:
+    path = Path(source).expanduser()
+    folder = path.parent if path.parent.is_dir() else Path()
+    try:
+        near = [each.name for each in folder.iterdir()]
+    except OSError:
+        near = []
+    close = get_close_matches(path.name, near, n=3, cutoff=0.6)
+    close += get_close_matches(source, BUILT_IN, n=1, cutoff=0.6)
+    hint = f" Did you mean {' or '.join(repr(each) for each in close)}?" if close else ""
+    what = "a file, a folder or a glob that matches"
+    if _HUB_NAME.match(source) and not _format(path):
+        what = f"a file, a folder, built in ({', '.join(BUILT_IN)}) or a dataset that the hub could deliver"
+    return FileNotFoundError(f"{OWNER}: {source!r} is not {what}{' ' + why if why else ''}.{hint}")
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".")[:200] if lines else type(error).__name__
+
+
+@contextmanager
+def _one_sentence(source: str) -> Iterator[None]:
+    """Whatever goes wrong while reading files, told in one sentence with the innermost cause."""
+    try:
+        yield
+    except (InputError, MemoryError, ImportError):
+        raise
+    except Exception as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        raise InputError(f"{OWNER}: {source!r} cannot be read ({_first_line(cause)}).") from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars and no notices of ``datasets`` inside; the user's settings come back afterwards."""
+    import datasets
+
+    bars, level = datasets.are_progress_bars_disabled(), datasets.utils.logging.get_verbosity()
+    datasets.disable_progress_bars()
+    datasets.utils.logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        datasets.utils.logging.set_verbosity(level)
+        if not bars:
+            datasets.enable_progress_bars()
