@@ -1,0 +1,145 @@
+"""Signals from checkpoints: weights are loaded, and every example goes through the network once per checkpoint."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from scoring.batching import plan_batches
+from scoring.checkpoints import Checkpoint, Checkpoints
+from scoring.errors import InputError, name_some
+from scoring.inference import forward_logits, pick_device
+from scoring.signals import Signals
+from scoring.sources.source import IntArray, Pass
+
+if TYPE_CHECKING:
+    from scoring.examples import Examples
+    from scoring.inputs import Prepared
+    from scoring.models import Model
+
+ROWS_PER_PLAN = 16_384
+"""Rows tokenised and sorted by length together; bounds what is held in memory beside the weights."""
+
+
+class CheckpointSweep:
+    """The checkpoints of one run over examples; texts are batched by length.
+
+    ``model`` is needed for runs of the user's own code (module:function or an nn.Module): a run directory names code,
+    but code named by a file is not executed.
+    """
+
+    def __init__(
+        self,
+        run: Checkpoints,
+        examples: Examples,
+        *,
+        model: Any = None,
+        device: str = "auto",
+        precision: str = "float32",
+        batch_size: int = 256,
+        max_tokens: int | None = 16_384,
+        trust_remote_code: bool = False,
+    ) -> None:
+        self.run, self.examples, self.model = run, examples, model
+        self.device, self.precision = pick_device(device), precision
+        self.batch_size, self.max_tokens = batch_size, max_tokens
+        self.trust_remote_code = trust_remote_code
+        self._prepared: tuple[bytes, Prepared] | None = None
+
+    @cached_property
+    def checkpoints(self) -> dict[str, Checkpoint]:
+        """Path -> checkpoint, in time order."""
+        return {str(checkpoint.path): checkpoint for checkpoint in self.run.checkpoints()}
+
+    def passes(self, run: int) -> list[Pass]:
+        """One pass per checkpoint."""
+        return [
+            Pass(run, c.step, c.epoch, "clean", path, c.learning_rate) for path, c in self.checkpoints.items()
+        ]
+
+    def stored(self) -> frozenset[str]:
+        """Logits, and labels where the examples have them."""
+        return frozenset({"logits"} if self.examples.labels is None else {"logits", "labels"})
+
+    def read(self, sweep: Pass, name: str, rows: IntArray) -> Iterator[tuple[IntArray, Signals]]:
+        """Length-sorted batches, plan by plan; the same cut at every checkpoint of the run."""
+        model = self.run.load(
+            self.checkpoints[sweep.where], model=self.model, trust_remote_code=self.trust_remote_code
+        )
+        labels = self._labels(model)
+        model.module.to(self.device)
+        for start in range(0, len(rows), ROWS_PER_PLAN):
+            chunk = rows[start : start + ROWS_PER_PLAN]
+            prepared = self._prepare(model, chunk)
+            batches = plan_batches(prepared.lengths, self.batch_size, self.max_tokens)
+            for positions, logits_BC in forward_logits(model, prepared, batches, self.device, self.precision):
+                chosen = chunk[positions]
+                yield (
+                    start + positions,
+                    Signals(
+                        ids_B=self.examples.ids[chosen],
+                        step=sweep.step,
+                        epoch=sweep.epoch,
+                        run=name,
+                        view="clean",
+                        learning_rate=sweep.learning_rate,
+                        label_tensor=None if labels is None else torch.from_numpy(labels[chosen]),
+                        logits=logits_BC,
+                    ),
+                )
+
+    def _prepare(self, model: Model, chunk: IntArray) -> Prepared:
+        """Model inputs of a chunk, kept for the next checkpoint of the run."""
+        key = hashlib.blake2b(chunk.tobytes(), digest_size=16).digest()
+        if self._prepared is None or self._prepared[0] != key:
+            self._prepared = (key, model.inputs.prepare(self.examples, chunk))
+        return self._prepared[1]
+
+    def _labels(self, model: Model) -> IntArray | None:
+        """Labels of the examples as the model numbers its classes: matched by name."""
+        labels, names = self.examples.labels, list(self.examples.label_names)
+        known = [str(name) for name in model.spec["label_names"]]
+        if labels is None or names == known:
+            return labels
+        strange = [name for name in names if name not in known]
+        if strange:
+            raise InputError(
+                f"score: the labels of {self.examples.name} must be classes of the model in {self.run.path}, "
+                f"got {name_some(strange)}; it knows {name_some(known, 10)}."
+            )
+        return np.array([known.index(name) for name in names], dtype=np.int64)[labels]
+
+    def describe(self, sweep: Pass) -> dict[str, object]:
+        """Checkpoint folder, step, epoch, learning rate and a digest of the weights."""
+        checkpoint = self.checkpoints[sweep.where]
+        return {
+            "where": checkpoint.path.name,
+            "step": sweep.step,
+            "epoch": sweep.epoch,
+            "learning_rate": sweep.learning_rate,
+            "precision": self.precision,
+            "hash": _weights_hash(checkpoint.path),
+        }
+
+
+_hashes: dict[tuple[Path, int], str] = {}
+
+
+def _weights_hash(folder: Path) -> str:
+    """Digest of the weight files of a checkpoint."""
+    files = sorted([*folder.glob("*.safetensors"), *folder.glob("config.json")])
+    key = (folder.resolve(), max(file.stat().st_mtime_ns for file in files))
+    if key not in _hashes:
+        state = hashlib.blake2b(digest_size=16)
+        for file in files:
+            with file.open("rb") as content:
+                while block := content.read(1 << 22):
+                    state.update(block)
+        _hashes[key] = state.hexdigest()
+    return _hashes[key]

@@ -1,0 +1,84 @@
+"""Signals that a training run recorded while it trained: no model is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from scoring.dynamics import Dynamics, Recorded
+from scoring.hashing import digest
+from scoring.ids import find_rows
+from scoring.signals import Signals, View
+from scoring.sources.source import IntArray, Pass
+
+if TYPE_CHECKING:
+    from scoring.examples import Examples
+
+ROWS_PER_BATCH = 8192
+
+
+class RecordedSignals:
+    """The dynamics of one run, matched to examples by id."""
+
+    def __init__(self, run: Path, examples: Examples) -> None:
+        dynamics = Dynamics(run)
+        self.examples = examples
+        self.files: dict[View, list[Recorded]] = {
+            "presentation": list(dynamics.presentations()),
+            "clean": list(dynamics.evaluations()),
+        }
+
+    def passes(self, run: int, view: View) -> list[Pass]:
+        """One pass per recorded file, in time order."""
+        return [Pass(run, file.step, file.epoch, view, str(file.path)) for file in self.files[view]]
+
+    def stored(self, view: View) -> frozenset[str]:
+        """What every file of the view holds."""
+        held = [file.stored for file in self.files[view]]
+        return frozenset.intersection(*held) if held else frozenset()
+
+    def read(self, sweep: Pass, name: str, rows: IntArray) -> Iterator[tuple[IntArray, Signals]]:
+        """Batches in the order of ``rows``; those that the file does not hold are left out.
+
+        One file is in memory at a time: (rows, C) float32, or a few numbers per row where summaries were recorded.
+        """
+        file = next(f for f in self.files[sweep.view] if str(f.path) == sweep.where)
+        ids, fields = file.read()
+        at_N = self._positions(ids, file)
+        for start in range(0, len(rows), ROWS_PER_BATCH):
+            chosen = rows[start : start + ROWS_PER_BATCH]
+            inside = np.flatnonzero(at_N[chosen] >= 0)
+            lines = at_N[chosen[inside]]
+            held = {key: torch.from_numpy(values[lines]) for key, values in fields.items()}
+            yield (
+                start + inside,
+                Signals(
+                    ids_B=self.examples.ids[chosen[inside]],
+                    step=sweep.step,
+                    epoch=sweep.epoch,
+                    run=name,
+                    view=sweep.view,
+                    label_tensor=None
+                    if self.examples.labels is None
+                    else torch.from_numpy(self.examples.labels[chosen[inside]]),
+                    logits=held.pop("logits", None),
+                    summaries=held,
+                ),
+            )
+
+    def _positions(self, ids: npt.NDArray[np.generic], file: Recorded) -> IntArray:
+        """Line of the file for every example, -1 where it has none; unknown ids are an error."""
+        at_N = np.full(len(self.examples), -1, dtype=np.int64)
+        place = f"{self.examples.name} (recorded in {file.path})"
+        at_N[find_rows(self.examples.ids, ids, "score", place)] = np.arange(len(ids))
+        return at_N
+
+    def describe(self, sweep: Pass) -> dict[str, object]:
+        """File name and digest."""
+        path = Path(sweep.where)
+        return {"where": f"dynamics/{path.parent.name}/{path.name}", "hash": digest(path.read_bytes()).hex()}

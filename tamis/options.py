@@ -1,0 +1,78 @@
+"""Options that several commands share, and how their texts become values."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scoring.errors import bad_value
+
+if TYPE_CHECKING:
+    from scoring.examples import Examples
+
+Data = Annotated[
+    str, typer.Argument(metavar="DATA", help="digits, files or a glob, a folder, or a hub name.")
+]
+Split = Annotated[str | None, typer.Option(help="Split of the data, such as train or test.")]
+Text = Annotated[str | None, typer.Option(help="Column that holds the text.")]
+TextPair = Annotated[str | None, typer.Option(help="Column that holds the second text of a pair.")]
+Image = Annotated[str | None, typer.Option(help="Column that holds the image (array, bytes or path).")]
+Features = Annotated[str | None, typer.Option(help="Numeric column, or several joined by commas.")]
+Label = Annotated[str | None, typer.Option(help="Column that holds the label.")]
+Id = Annotated[
+    str | None, typer.Option("--id", help="Column that holds unique ids; default: a hash of the content.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+Options = Annotated[
+    list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="Option of the model.")
+]
+
+
+def parse_seeds(text: str) -> list[int]:
+    """``0-4`` or ``0,3,7`` or a mix, in the order given."""
+    seeds: list[int] = []
+    for part in text.split(","):
+        low, dash, high = part.partition("-")
+        if not low.isdigit() or (dash and not high.isdigit()) or (dash and int(high) < int(low)):
+            raise bad_value("--seeds", "tamis train", text, "numbers and ranges such as 0-4 or 0,3,7")
+        seeds.extend(range(int(low), int(high) + 1) if dash else [int(low)])
+    return seeds
+
+
+def parse_options(pairs: list[str] | None, parameter: str) -> dict[str, Any]:
+    """``["hidden=[64,64]", "analyzer=char"]`` as a dictionary; a value is JSON where it can be read so."""
+    options: dict[str, Any] = {}
+    for pair in pairs or []:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise bad_value(parameter, "tamis", pair, "KEY=VALUE")
+        try:
+            options[name.replace("-", "_")] = json.loads(value)
+        except json.JSONDecodeError:
+            options[name.replace("-", "_")] = value
+    return options
+
+
+def load_data(source: str, **columns: Any) -> Examples:
+    """Examples of a data source with the column options of the command line."""
+    from scoring.examples import Examples
+
+    features = columns.pop("features", None)
+    return Examples.load(
+        source, features=features.split(",") if features and "," in features else features, **columns
+    )
+
+
+def emit(document: Any, as_json: bool, show: Callable[[], None]) -> None:
+    """Print ``document`` as JSON, or let ``show`` print it for people."""
+    if as_json:
+        json.dump(document, sys.stdout, indent=2, default=str)
+        sys.stdout.write("\n")
+    else:
+        show()
