@@ -1,0 +1,320 @@
+"""Models: a network together with how examples become its inputs.
+
+    model = build_model("cnn", examples, seed=0, options={"channels": (64, 128)})
+    logits_BC = model.logits(model.inputs.prepare(examples).batch(np.arange(8)))
+
+``Model.spec`` is JSON: with a checkpoint folder and the run's assets, ``load_model`` rebuilds the model without data.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import load_model as load_safetensors
+from safetensors.torch import save_model as save_safetensors
+from torch import Tensor, nn
+
+from scoring import architectures
+from scoring.architectures import native_network
+from scoring.errors import InputError, bad_value, unknown_name
+from scoring.hashing import derive_seed
+from scoring.inputs import Batch, FeatureInputs, Inputs, PixelInputs, ProcessorInputs
+from scoring.model_options import OPTIONS, Options
+from scoring.native import build_native
+from scoring.text_inputs import BagInputs, TokenInputs
+
+if TYPE_CHECKING:
+    from scoring.examples import Examples
+
+Factory = Callable[["Examples"], nn.Module]
+ModelLike = str | nn.Module | Factory
+WEIGHTS = "model.safetensors"
+ASSETS = "assets"
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class Model:
+    """A network, its inputs and the description from which both are rebuilt.
+
+    Attributes:
+        module: the network; call it through :meth:`logits`.
+        inputs: makes examples into batches.
+        spec: JSON: name, family, kind, options, num_classes, label_names, inputs.
+        columns: for weights of other origin, the output column of each class; None if they are in order.
+    """
+
+    def __init__(
+        self, module: nn.Module, inputs: Inputs, spec: dict[str, Any], columns: Tensor | None = None
+    ) -> None:
+        self.module = module
+        self.inputs = inputs
+        self.spec = spec
+        self.columns = columns
+
+    def __repr__(self) -> str:
+        return f"Model({self.spec['name']!r}, {self.num_parameters:,} parameters, {self.num_classes} classes)"
+
+    @property
+    def num_classes(self) -> int:
+        """C."""
+        return int(self.spec["num_classes"])
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The classes in the order of the logits."""
+        return tuple(self.spec["label_names"])
+
+    @property
+    def num_parameters(self) -> int:
+        """How many numbers are trained; shared weights count once."""
+        return sum(parameter.numel() for parameter in self.module.parameters())
+
+    def logits(self, batch: Batch) -> Tensor:
+        """Forward pass, (B, C), in the mode (training or evaluation) that the module is in."""
+        # "x" goes by position: a user's network may call its input anything
+        output = self.module(batch["x"]) if "x" in batch else self.module(**batch)
+        logits_BC: Tensor = output if isinstance(output, Tensor) else output.logits
+        return logits_BC if self.columns is None else logits_BC[:, self.columns.to(logits_BC.device)]
+
+    def save(self, folder: str | Path, dtype: str | None = None) -> None:
+        """Write the weights into ``folder``, as ``dtype`` if given: safetensors, and config.json of HF models."""
+        if dtype is not None and dtype not in DTYPES:
+            raise unknown_name("dtype", "Model.save", dtype, DTYPES)
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        module = self.module
+        if dtype is not None:
+            module = copy.deepcopy(module).to(DTYPES[dtype])
+        if self.spec["family"] == "huggingface":
+            from scoring.huggingface import quiet
+
+            with quiet():
+                module.save_pretrained(folder)  # type: ignore[operator]
+        else:
+            save_safetensors(module, str(folder / WEIGHTS))
+
+    def save_assets(self, run_folder: str | Path) -> None:
+        """Write what is the same for all checkpoints (tokenizer, image processor) into run_folder/assets."""
+        assets = Path(run_folder) / ASSETS
+        assets.mkdir(parents=True, exist_ok=True)
+        self.inputs.save(assets)
+
+    def hash(self) -> str:
+        """Hex digest of names, types, shapes and values of all weights and buffers."""
+        state = hashlib.blake2b(digest_size=16)
+        for name, value in sorted(self.module.state_dict().items()):
+            array = value.detach().cpu().contiguous()
+            state.update(f"{name}:{array.dtype}:{tuple(array.shape)};".encode())
+            state.update(array.flatten().view(torch.uint8).numpy())
+        return state.hexdigest()
+
+
+def build_model(
+    name_or_object: ModelLike,
+    examples: Examples,
+    *,
+    seed: int = 0,
+    options: Mapping[str, Any] | None = None,
+    trust_remote_code: bool = False,
+) -> Model:
+    """A new model for the examples, in training mode, on the CPU.
+
+    The weights depend on name, options, seed and the examples as a set; global random state is not touched.
+
+    Args:
+        name_or_object: ``linear``, ``mlp``, ``cnn``, ``small-bert``, ``small-resnet``, ``small-vit``, ``minilm``; a
+            Hugging Face name or folder; ``"module:function"`` or a function, called with the examples, which gives a
+            ``torch.nn.Module``; a ``torch.nn.Module``, which is copied.
+        options: of named models, see ``scoring.model_options``.
+        trust_remote_code: lets a Hugging Face model run code from its repository.
+
+    Raises:
+        InputError: for unknown names and options, and models that cannot read such examples.
+    """
+    classes = examples.num_classes
+    if classes < 2:
+        raise bad_value("examples", "build_model", f"{classes} classes", "labelled, with 2 or more classes")
+    spec: dict[str, Any] = {
+        "name": name_or_object if isinstance(name_or_object, str) else _name_of(name_or_object),
+        "kind": examples.kind,
+        "num_classes": classes,
+        "label_names": list(examples.label_names),
+    }
+    with seeded(seed):
+        spec["family"] = _family(name_or_object)
+        if spec["family"] == "native":
+            module, inputs, resolved = build_native(spec["name"], examples, options)
+        elif spec["family"] == "custom":
+            module, inputs, resolved = _build_custom(name_or_object, examples, options)
+        else:
+            from scoring.huggingface import build_huggingface
+
+            module, inputs, resolved = build_huggingface(spec["name"], examples, options, trust_remote_code)
+    spec["options"] = {
+        key: list(value) if isinstance(value, tuple) else value for key, value in resolved.items()
+    }
+    spec["inputs"] = inputs.describe()
+    return Model(module.train(), inputs, spec)
+
+
+def load_model(
+    run_folder: str | Path,
+    checkpoint_folder: str | Path,
+    spec: Mapping[str, Any],
+    model: ModelLike | None = None,
+    *,
+    examples: Examples | None = None,
+    trust_remote_code: bool = False,
+) -> Model:
+    """The model of a checkpoint, in evaluation mode; its logits equal the saved ones to the last bit.
+
+    Args:
+        run_folder: the run directory with the assets of all its checkpoints.
+        checkpoint_folder: what ``Model.save`` wrote.
+        spec: ``Model.spec``, as stored in run.json. Nothing that it names is executed.
+        model: for models from ``"module:function"`` or a ``torch.nn.Module``: the same again.
+        examples: only for a ``model`` that is called with examples.
+        trust_remote_code: for Hugging Face models with code of their own.
+
+    Raises:
+        InputError: if ``model`` is needed, or the weights do not fit.
+    """
+    spec, assets, folder = dict(spec), Path(run_folder) / ASSETS, Path(checkpoint_folder)
+    with seeded(0):
+        if spec["family"] == "huggingface":
+            from scoring.huggingface import load_network
+
+            module: nn.Module = load_network(folder, spec["kind"], trust_remote_code=trust_remote_code)
+        elif spec["family"] == "native":
+            shape = tuple(spec["inputs"].get("shape") or [spec["inputs"].get("width", 0)])
+            module = native_network(spec["name"], spec["kind"], shape, spec["num_classes"], spec["options"])
+            _load_weights(module, folder, spec["name"])
+        else:
+            if model is None:
+                raise InputError(
+                    f"load_model: this run was trained with the custom model {spec['name']!r}, which is never "
+                    "executed from a file; pass it again as model=."
+                )
+            module = _custom_module(model, examples)
+            _load_weights(module, folder, spec["name"])
+    inputs = read_inputs(spec["inputs"], assets, module, trust_remote_code=trust_remote_code)
+    return Model(module.eval(), inputs, spec)
+
+
+def read_inputs(
+    described: Mapping[str, Any], assets: Path, module: nn.Module, *, trust_remote_code: bool = False
+) -> Inputs:
+    """The inputs that ``Inputs.describe`` and ``Inputs.save`` stored; custom networks bring their own tokenizer."""
+    keywords = {key: value for key, value in described.items() if key != "type"}
+    match described["type"]:
+        case "features":
+            return FeatureInputs(**keywords)
+        case "pixels":
+            return PixelInputs(**keywords)
+        case "bags":
+            return BagInputs(**keywords)
+        case "tokens":
+            from scoring.huggingface import load_tokenizer
+
+            tokenizer = getattr(module, "tokenizer", None) or load_tokenizer(assets, trust_remote_code)
+            return TokenInputs(tokenizer, **keywords)
+        case "processor":
+            from scoring.huggingface import load_processor
+
+            return ProcessorInputs(load_processor(assets, trust_remote_code), **keywords)
+    raise unknown_name(
+        "inputs", "run.json", described["type"], ["bags", "features", "pixels", "processor", "tokens"]
+    )
+
+
+def _load_weights(module: nn.Module, folder: Path, name: str) -> None:
+    if not (folder / WEIGHTS).is_file():
+        raise FileNotFoundError(f"load_model: {folder} holds no {WEIGHTS}.")
+    try:
+        load_safetensors(module, str(folder / WEIGHTS))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"load_model: the weights in {folder} do not fit model {name!r}: {reason[:300]}"
+        ) from None
+
+
+def _family(model: ModelLike) -> str:
+    """native, huggingface or custom; an unknown name is an error."""
+    if not isinstance(model, str):
+        return "custom"
+    if model in architectures.NATIVE:
+        return "native"
+    if model in OPTIONS or "/" in model or Path(model).is_dir():
+        return "huggingface"
+    if ":" in model:
+        return "custom"
+    raise unknown_name("model", "build_model", model, OPTIONS)
+
+
+def _name_of(model: nn.Module | Factory) -> str:
+    named = type(model) if isinstance(model, nn.Module) else model
+    return str(getattr(named, "__qualname__", type(named).__qualname__))
+
+
+def _build_custom(
+    model: ModelLike, examples: Examples, options: Mapping[str, Any] | None
+) -> tuple[nn.Module, Inputs, Options]:
+    if options:
+        raise bad_value("options", "build_model with a custom model", dict(options), "empty")
+    module = _custom_module(model, examples)
+    if examples.kind == "features":
+        return module, FeatureInputs(examples.input_shape[0]), {}
+    if examples.kind == "image":
+        return module, PixelInputs(examples.input_shape), {}
+    tokenizer = getattr(module, "tokenizer", None)
+    if tokenizer is None:
+        raise InputError(
+            "build_model: a custom model for text must carry its Hugging Face tokenizer as the attribute "
+            f"'tokenizer', and {_name_of(module)} has none."
+        )
+    from scoring.huggingface import token_inputs
+
+    return module, token_inputs(tokenizer, module, 256), {}
+
+
+def _custom_module(model: ModelLike, examples: Examples | None) -> nn.Module:
+    """A copy of the given network, or what the given function makes of the examples."""
+    if isinstance(model, nn.Module):
+        return copy.deepcopy(model)
+    name = model if isinstance(model, str) else _name_of(model)
+    factory = _import(model) if isinstance(model, str) else model
+    if examples is None:
+        raise InputError(f"load_model: {name} is called with the examples; pass them too, as examples=.")
+    module = factory(examples)
+    if not isinstance(module, nn.Module):
+        raise InputError(f"model: {name} must return a torch.nn.Module, got {type(module).__name__}.")
+    return module
+
+
+def _import(path: str) -> Factory:
+    """The function of ``"module:function"``; only ever called with what the user typed."""
+    module_name, _, function_name = path.partition(":")
+    try:
+        function = getattr(importlib.import_module(module_name), function_name)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"model: {path!r} cannot be imported: {error}.") from None
+    if not callable(function):
+        raise bad_value("model", "build_model", path, "a function that takes the examples")
+    imported: Factory = function
+    return imported
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """torch's CPU generator as if just seeded; put back afterwards. CUDA generators are left alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(derive_seed("init", seed))
+        yield
