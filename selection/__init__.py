@@ -1,1 +1,28 @@
-"""."""
+"""Score tables in, subsets out. Never loads a model, and none of torch, transformers or datasets by itself."""
+
+from importlib import import_module
+from typing import Any
+
+# Public names and where they live; loaded on first use so that `import selection` stays cheap.
+_PUBLIC = {
+    "Budget": "selection.budget",
+    "Candidates": "selection.strategy",
+    "Chosen": "selection.strategy",
+    "Strategy": "selection.strategy",
+    "Subset": "selection.subset",
+    "parse_budget": "selection.budget",
+    "select": "selection.run",
+    "strategy_names": "selection.catalog",
+}
+
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,1 +1,1 @@
-"""One selection strategy per file."""
+"""One strategy, or one family that differs in a sign, per file; ``selection.catalog`` names them."""

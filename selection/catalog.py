@@ -1,0 +1,79 @@
+"""Strategies by name: a literal catalogue, loaded on use, and what other packages add by entry points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from scoring.errors import InputError, unknown_name
+from selection.strategy import Strategy
+
+STRATEGIES: Mapping[str, str] = {
+    "band": "selection.strategies.band:Band",
+    "easiest": "selection.strategies.top:Easiest",
+    "hardest": "selection.strategies.top:Hardest",
+    "highest": "selection.strategies.top:Highest",
+    "lowest": "selection.strategies.top:Lowest",
+    "random": "selection.strategies.uniform:Random",
+}
+
+ENTRY_POINTS = "tamis.strategies"
+
+
+def strategy_names() -> list[str]:
+    """All names that ``take`` accepts; names of this catalogue win over entry points."""
+    return sorted({*STRATEGIES, *_entry_points()})
+
+
+def make_strategy(take: str | Strategy | type[Strategy], options: Mapping[str, Any]) -> tuple[str, Strategy]:
+    """Name and strategy of ``take``: a catalogue name, ``module:Class``, an entry point, a class or an object.
+
+    Options that are None count as not given.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    if isinstance(take, Strategy):
+        if given:
+            raise InputError(
+                f"select: options must be set on the strategy object, got {', '.join(sorted(given))}."
+            )
+        return _place(type(take)), take
+    found: object = take
+    if isinstance(take, str):
+        where = take if ":" in take else STRATEGIES.get(take) or _entry_points().get(take)
+        if where is None:
+            raise unknown_name("take", "select", take, strategy_names())
+        found = _load(where, take)
+    if not (isinstance(found, type) and issubclass(found, Strategy)):
+        raise InputError(f"select: take must be a name, a Strategy or a Strategy class, got {take!r}.")
+    name = take if isinstance(take, str) else _place(found)
+    known = [field.name for field in fields(found)]
+    for option in given:
+        if option not in known:
+            if not known:
+                raise InputError(f"select: take {name!r} has no options, got {option!r}.")
+            raise unknown_name("option", f"select: take {name!r}", option, known)
+    try:
+        return name, found(**given)
+    except TypeError as error:  # a required option of somebody's own strategy
+        raise InputError(
+            f"select: take {name!r} cannot be made from options {sorted(given)} ({error})."
+        ) from error
+
+
+def _entry_points() -> dict[str, str]:
+    return {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
+
+
+def _load(where: str, given: str) -> object:
+    module, _, name = where.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"select: take {given!r} cannot be loaded ({error}).") from error
+
+
+def _place(strategy: type) -> str:
+    return f"{strategy.__module__}:{strategy.__qualname__}"

@@ -1,0 +1,108 @@
+"""Pools: which candidates compete with each other, and for how many places. This is where balance is decided.
+
+* ``none``: all rows compete; a class may vanish.
+* ``proportional``: every group keeps its share of the rows.
+* ``equal``: every group keeps equally many; what a small group cannot fill goes to the others evenly.
+* ``floor``: the strategy decides over all rows, but no group falls below ``floor`` (default half) of its even share,
+  budget / number of groups, rounded down, or its size if that is less (the class balancing of Sorscher et al. 2022).
+  A strategy without scores cannot favour a group, so it gets proportional quotas with these floors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from scoring.errors import InputError, bad_value, unknown_name
+from selection.budget import exact_fraction
+from selection.groups import Groups
+from selection.quotas import apportion
+
+IntArray = npt.NDArray[np.int64]
+
+Room = Callable[[IntArray], int]
+"""How many of these rows can be chosen."""
+
+BALANCES = ("none", "proportional", "equal", "floor")
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Rows that compete for ``budget`` places; ``name`` says which group they are, None for all or several."""
+
+    rows_N: IntArray
+    budget: int
+    name: int | str | None = None
+
+
+def check_balance(balance: str, floor: float) -> None:
+    """Refuse unknown balances and floors outside [0, 1]."""
+    if balance not in BALANCES:
+        raise unknown_name("balance", "select", balance, BALANCES)
+    if not 0 <= floor <= 1:
+        raise bad_value("floor", "select", floor, "a fraction of the even share from 0 to 1")
+
+
+def quota_pools(
+    members_G: list[IntArray],
+    groups: Groups,
+    sizes_G: IntArray,
+    budget: int,
+    balance: str,
+    floor: float,
+    room: Room,
+) -> list[Pool]:
+    """One pool per group, with quotas by largest remainder that sum to ``budget``.
+
+    Args:
+        members_G: the candidates of each group. ``sizes_G``: its rows in the whole table, what ``proportional``
+            refers to. The budget must fit the sum of the rooms.
+    """
+    caps = [room(rows) for rows in members_G]
+    weights = [1] * len(caps) if balance == "equal" else sizes_G.tolist()
+    floors = group_floors(budget, caps, floor) if balance == "floor" else None
+    quotas = apportion(budget, weights, caps, floors)
+    return [Pool(rows, quota, name) for rows, quota, name in zip(members_G, quotas.tolist(), groups.names_G)]
+
+
+def group_floors(budget: int, caps_G: list[int], floor: float) -> list[int]:
+    """The least that each group keeps: ``floor * budget / groups`` rounded down, at most what it has."""
+    least = int(exact_fraction(floor) * budget / len(caps_G)) if caps_G else 0
+    return [min(cap, least) for cap in caps_G]
+
+
+def floor_pools(
+    members_G: list[IntArray],
+    groups: Groups,
+    budget: int,
+    floor: float,
+    room: Room,
+    choose: Callable[[IntArray, int], IntArray],
+) -> list[Pool]:
+    """One pool for all groups that reach their floor by themselves, and one for each that would not.
+
+    ``choose(rows, budget)`` gives the rows that the strategy would take. Places for one group are taken from the
+    others, so it is asked again until no group is below its floor.
+    """
+    floors_G = group_floors(budget, [room(rows) for rows in members_G], floor)
+    short = [False] * len(members_G)
+    while True:
+        rest = np.concatenate(
+            [np.empty(0, np.int64), *(m for m, alone in zip(members_G, short) if not alone)]
+        )
+        left = budget - sum(low for low, alone in zip(floors_G, short) if alone)
+        if left > room(rest):
+            raise InputError(
+                f"select: keep asks for {budget:,} rows, but with a floor for every group the strategy can fill only "
+                f"{budget - left + room(rest):,}; ask for fewer or lower the floor."
+            )
+        kept_G = np.bincount(groups.of_row_N[choose(rest, left)], minlength=len(floors_G)).tolist()
+        below = [not alone and kept < low for alone, kept, low in zip(short, kept_G, floors_G)]
+        if not any(below):
+            break
+        short = [alone or new for alone, new in zip(short, below)]
+    alone = [Pool(m, low, name) for m, low, name, s in zip(members_G, floors_G, groups.names_G, short) if s]
+    return ([Pool(rest, left)] if len(rest) else []) + alone

@@ -1,0 +1,205 @@
+"""select(): a score table in, a subset of exactly the size that was asked for out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from scoring.errors import InputError, unknown_name
+from scoring.table import ScoreTable
+from selection.budget import Budget, parse_budget
+from selection.catalog import make_strategy
+from selection.chooser import Chooser, NanPolicy
+from selection.groups import Groups, read_groups
+from selection.pools import Pool, check_balance, floor_pools, quota_pools
+from selection.strategy import Chosen, Strategy
+from selection.subset import Subset
+
+if TYPE_CHECKING:
+    from scoring.examples import Examples
+
+IntArray = npt.NDArray[np.int64]
+Weight = Literal["one", "inverse"]
+
+DEFAULT_KEEP = "30%"
+
+
+def select(
+    table: ScoreTable | str | Path,
+    by: str | None = None,
+    take: str | Strategy | type[Strategy] = "hardest",
+    keep: str | float | int | Budget | None = None,
+    balance: Literal["none", "proportional", "equal", "floor"] = "none",
+    groups: str | Examples | npt.ArrayLike | None = None,
+    seed: int = 0,
+    nan: NanPolicy = "error",
+    *,
+    floor: float = 0.5,
+    weight: Weight = "one",
+    allow_short: bool = False,
+    out: str | Path | None = None,
+    **options: Any,
+) -> Subset:
+    """Choose rows of a score table.
+
+    Args:
+        table: The scores, or the path of a score table.
+        by: The column to select by; may be left out if the table has one score, and is ignored by strategies that
+            read no score (``random``).
+        take: A strategy: ``hardest``, ``easiest`` (the end follows from the stored meaning), ``highest``, ``lowest``,
+            ``band`` (with ``low`` and ``high``), ``random``, ``module:Class``, a name from the entry points
+            ``tamis.strategies``, or a ``Strategy`` object.
+        keep: ``"30%"`` or ``0.3`` (of all rows of the table), ``500`` or ``"500 rows"``; see
+            ``selection.budget.parse_budget``. Default: all of the band if ``band`` has ends, else 30 %.
+        balance: ``none``, ``proportional``, ``equal`` or ``floor``; see ``selection.pools``.
+        groups: For balance: a column of the table (default ``label``), one group per row, or the examples.
+        seed: Decides ties and random draws, by hash of (seed, id); row order plays no part.
+        nan: What becomes of rows whose score is NaN. ``error``: refuse. ``drop``: they cannot be chosen.
+            ``keep``: they are chosen before all others and count towards the budget (among several pools towards
+            their own pool's); if there are more than places, by hash. Fractions count all rows in every case.
+        floor: With balance ``floor``: the share of its even share that every group keeps at least.
+        weight: ``one`` for all rows, or ``inverse``: 1 / inclusion probability (Horvitz-Thompson).
+        allow_short: Accept fewer rows than asked for if there are no more.
+        out: A Parquet file to write the subset to.
+        options: Options of the strategy, such as ``low`` and ``high``.
+
+    Raises:
+        InputError: one sentence about the parameter at fault.
+    """
+    table = ScoreTable.read(table) if isinstance(table, (str, Path)) else table
+    for parameter, value, allowed in (("nan", nan, NanPolicy), ("weight", weight, Weight)):
+        if value not in get_args(allowed):
+            raise unknown_name(parameter, "select", str(value), get_args(allowed))
+    check_balance(balance, floor)
+    name, strategy = make_strategy(take, options)
+    by = _column(table, by, name) if strategy.reads_scores else None
+    if by is not None:
+        strategy.check(by, table.meaning(by))
+    budget = (
+        None if keep is None and strategy.bounded else parse_budget(DEFAULT_KEEP if keep is None else keep)
+    )
+    grouping = None if balance == "none" else read_groups(table, groups)
+
+    chooser = Chooser.prepare(table, strategy, by, seed, nan)
+    pools, short = _pools(chooser, grouping, balance, floor, budget, allow_short)
+    parts = [(pool, part) for pool in pools for part in chooser.choose(pool)]
+    chosen = sum(len(part.rows_K) for _, part in parts)
+    planned = sum(pool.budget for pool in pools)
+    if chosen < planned and not allow_short:
+        raise InputError(
+            f"select: keep asks for {planned:,} rows, but take {name!r} found only {chosen:,}; "
+            "pass allow_short=True to accept fewer."
+        )
+    info = {
+        "select": {
+            "by": by, "take": name, "options": asdict(strategy), "keep": None if budget is None else str(budget),
+            "balance": balance, "floor": floor if balance == "floor" else None, "seed": seed, "nan": nan,
+            "weight": weight, "allow_short": allow_short,
+        },
+        "rows": chosen, "of": len(table), "short": short or chosen < planned,
+        "without_score": int(chooser.is_nan.sum()),
+        "data": table.info.get("data"), "fingerprint": table.fingerprint,
+        "scores": {"column": None if by is None else table.columns[by], "table": table.info},
+    }  # fmt: skip
+    subset = Subset(_rows(table, parts, weight), info)
+    if grouping is not None:
+        subset.info["groups"] = _counts(table, grouping, subset)
+    if out is not None:
+        subset.write(out)
+    return subset
+
+
+def _column(table: ScoreTable, by: str | None, take: str) -> str:
+    if by is None:
+        if len(table.scores) != 1:
+            raise InputError(
+                f"select: by must name a score for take {take!r}, one of {', '.join(table.scores) or 'none'}."
+            )
+        return table.scores[0]
+    if by not in table.columns:
+        raise unknown_name("by", "select", by, table.columns)
+    return by
+
+
+def _pools(
+    chooser: Chooser,
+    groups: Groups | None,
+    balance: str,
+    floor: float,
+    budget: Budget | None,
+    allow_short: bool,
+) -> tuple[list[Pool], bool]:
+    """Pools with budgets, and whether they fall short of what was asked for."""
+    table, rows = chooser.everyone.table, chooser.everyone.rows_N
+    members = (
+        [rows] if groups is None else [rows[groups.of_row_N[rows] == g] for g in range(len(groups.names_G))]
+    )
+    joint = groups is None or (balance == "floor" and chooser.strategy.reads_scores)
+    room = chooser.room(rows) if joint else sum(chooser.room(part) for part in members)
+    if budget is None and balance in ("equal", "floor"):
+        raise InputError(f"select: keep must be given with balance {balance!r}, got none.")
+    wanted = room if budget is None else budget.rows(len(table))
+    if wanted > room and not allow_short:
+        out_of = (
+            len(table) if room == len(rows) == len(table) else f"{room:,} that can be chosen, of {len(table)}"
+        )
+        raise InputError(
+            f"select: keep asks for {wanted:,} rows, but there are {out_of}; pass allow_short=True to accept fewer."
+        )
+    places = min(wanted, room)
+    if groups is None:
+        pools = [Pool(rows, places)]
+    elif joint:
+
+        def preview(part: IntArray, budget: int) -> IntArray:
+            return np.concatenate(
+                [rows[:0], *(chosen.rows_K for chosen in chooser.choose(Pool(part, budget)))]
+            )
+
+        pools = floor_pools(members, groups, places, floor, chooser.room, preview)
+    else:
+        pools = quota_pools(
+            members, groups, np.bincount(groups.of_row_N), places, balance, floor, chooser.room
+        )
+    return pools, places < wanted
+
+
+def _rows(table: ScoreTable, parts: list[tuple[Pool, Chosen]], weight: Weight) -> pa.Table:
+    """The rows of the subset file, pool by pool in order of preference: the same for every order of the table."""
+    rows = np.concatenate([np.empty(0, dtype=np.int64), *(part.rows_K for _, part in parts)])
+    chance = np.concatenate(
+        [np.empty(0)]
+        + [np.ones(len(p.rows_K)) if p.probability_K is None else p.probability_K for _, p in parts]
+    )
+    rank = np.concatenate(
+        [np.empty(0, dtype=np.int64)]
+        + [np.zeros(len(p.rows_K), dtype=np.int64) if p.rank_K is None else p.rank_K for _, p in parts]
+    )
+    reasons = pa.DictionaryArray.from_arrays(
+        np.repeat(np.arange(len(parts), dtype=np.int32), [len(part.rows_K) for _, part in parts]),
+        pa.array([part.reason for _, part in parts], pa.string()),
+    )
+    return pa.table(
+        {
+            "id": table.table.column("id").take(pa.array(rows)),
+            "weight": np.ones(len(rows)) if weight == "one" else 1 / chance,
+            "probability": chance,
+            "reason": reasons,
+            "rank": pa.array(rank, mask=rank == 0),
+        }
+    )
+
+
+def _counts(table: ScoreTable, groups: Groups, subset: Subset) -> list[Mapping[str, Any]]:
+    """Rows and kept rows of every group."""
+    sizes = np.bincount(groups.of_row_N, minlength=len(groups.names_G))
+    kept = np.bincount(groups.of_row_N[table.rows_of(subset.ids)], minlength=len(groups.names_G))
+    return [
+        {"group": name, "rows": int(n), "kept": int(k)} for name, n, k in zip(groups.names_G, sizes, kept)
+    ]
