@@ -18,9 +18,10 @@ Values = Any
 """A ``pyarrow.Array`` / ``ChunkedArray`` or a ``numpy.ndarray`` whose first axis is the row."""
 
 Flavor = Literal[
-    "string", "integer", "float", "boolean", "bytes", "image", "vector", "array", "null", "other"
+    "string", "integer", "float", "boolean", "bytes", "image", "vector", "array", "null", "mixed", "other"
 ]
-"""What one cell holds; ``vector`` is a flat list of numbers, ``array`` a nested one."""
+"""What one cell holds; ``vector`` is a flat list of numbers, ``array`` a nested one, ``mixed`` is
+JSON of several types."""
 
 NUMBERS: tuple[Flavor, ...] = ("integer", "float", "boolean")
 
@@ -49,6 +50,7 @@ class DatasetColumns:
         # The arrow format hands out storage: no decoding of images and no Python objects.
         self.dataset = dataset
         self._arrow = dataset.with_format("arrow")
+        self._views: dict[str, Any] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -66,7 +68,9 @@ class DatasetColumns:
         return tuple(str(each) for each in names) if names else None
 
     def read(self, name: str, rows: Rows | None = None) -> Values:
-        view = self._arrow.select_columns([name])
+        view = self._views.get(name)
+        if view is None:
+            view = self._views[name] = self._arrow.select_columns([name])
         if rows is None:
             return view[:].column(name)
         if len(rows) and rows[-1] - rows[0] == len(rows) - 1 and bool(np.all(np.diff(rows) == 1)):
@@ -118,6 +122,8 @@ def flavor_of(kind: Any) -> Flavor:
     """The flavor of an Arrow type."""
     types = pa.types
     if isinstance(kind, pa.BaseExtensionType):
+        if kind.extension_name == "arrow.json":  # how datasets keeps JSON cells of several types
+            return "mixed"
         kind = kind.storage_type
     if types.is_dictionary(kind):
         return flavor_of(kind.value_type)

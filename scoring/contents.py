@@ -173,12 +173,16 @@ class Images:
             cell = cell["bytes"] if cell["bytes"] is not None else cell["path"]
         if isinstance(cell, bytes):
             return cell
+        return self.path(cell).read_bytes()
+
+    def path(self, cell: str) -> Path:
+        """The file of a path cell, which may be relative to the folder of the data."""
         path = Path(cell)
         if not path.is_absolute() and self.folder is not None and (self.folder / path).exists():
             path = self.folder / path
-        if not path.exists():
+        if not path.is_file():
             raise FileNotFoundError(f"{OWNER}: image file {str(path)!r} does not exist.")
-        return path.read_bytes()
+        return path
 
     def read(self, rows: Rows, channels: int | None, where: Where) -> list[npt.NDArray[np.uint8]]:
         """Decoded pictures, uint8 (H, W, C); grey ones are repeated or colour averaged to reach ``channels``."""
@@ -304,7 +308,8 @@ def decode(cell: Any, where: Callable[[], str]) -> npt.NDArray[np.uint8]:
                 return pil_pixels(opened)
         return pil_pixels(cell)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, AttributeError) as error:
-        raise InputError(f"Examples.images: the image of {where()} cannot be decoded ({error}).") from None
+        why = "unknown format" if isinstance(error, UnidentifiedImageError) else error
+        raise InputError(f"Examples.images: the image of {where()} cannot be decoded ({why}).") from None
 
 
 def with_channels(picture: npt.NDArray[np.uint8], channels: int | None) -> npt.NDArray[np.uint8]:

@@ -16,8 +16,9 @@ from scoring.contents import Images, Numbers, Texts
 from scoring.errors import InputError, bad_value, name_some
 from scoring.hashing import combine, fingerprint, hash_ids
 from scoring.loaded import IdArray, Loaded
-from scoring.readers import Opened, choose_split, open_source
+from scoring.readers import open_source
 from scoring.schema import OWNER, Kind, Schema, choose
+from scoring.splits import Opened, choose_split
 
 _Content = TypeVar("_Content", Texts, Numbers, Images)
 
@@ -233,6 +234,14 @@ class Examples:
         """Decoded images of some rows, uint8 (H, W, C) each; sizes may differ, C is that of ``input_shape``."""
         content, channels = self._content(Images), self.input_shape[2]
         return content.read(self.table_rows(rows), channels, self._loaded.where)
+
+    def image_files(self, rows: Rows | Sequence[int]) -> list[str] | None:
+        """Absolute paths of the images of some rows, or None if they are not kept as paths."""
+        content = self._content(Images)
+        if content.flavor != "string":
+            return None
+        cells = self.table.read(content.name, self.table_rows(rows)).to_pylist()
+        return [str(content.path(cell).resolve()) for cell in cells]
 
     def describe_row(self, row: int) -> str:
         """The input of one row in one short line of plain text."""

@@ -41,18 +41,20 @@ def read_labels(
     if isinstance(column, np.ndarray) and column.ndim == 2 and column.shape[1] == 1:
         column, flavor = column[:, 0], "float" if column.dtype.kind == "f" else "integer"
     if flavor not in ("string", "integer", "float", "boolean", "null"):
+        if flavor == "mixed":
+            raise InputError(f"{OWNER}: label column {name!r} must hold one type of value, got a mix.")
         shape = f" of shape {column.shape}" if isinstance(column, np.ndarray) else ""
         raise InputError(
             f"{OWNER}: label column {name!r} must hold one text or whole number per row, "
             f"it holds values of type {flavor}{shape}."
         )
-    missing = nulls(column) | _nan(column, flavor)
+    missing, what = nulls(column) | _nan(column, flavor), "null"
     class_names = columns.class_names(name)
     if class_names is not None and not missing.any():
         # -1 is how datasets with class names mark a row that has no label.
-        missing = _numbers(column) < 0
+        missing, what = _numbers(column) < 0, "-1 (no label)"
     if missing.any():
-        raise InputError(f"{OWNER}: label column {name!r} is null in {count(rows[missing], where)}.")
+        raise InputError(f"{OWNER}: label column {name!r} is {what} in {count(rows[missing], where)}.")
     if flavor == "string":
         values, codes = _texts(column)
         labels = _by_name(values, codes, label_names)

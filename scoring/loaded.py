@@ -12,8 +12,8 @@ from scoring.contents import DIGEST_SIZE, Images, Numbers, Texts, nulls
 from scoring.errors import InputError, name_some
 from scoring.hashing import hash_ids
 from scoring.labels import Labels, read_labels
-from scoring.readers import Opened
 from scoring.schema import OWNER, Schema
+from scoring.splits import Opened
 
 IdArray = npt.NDArray[np.int64] | npt.NDArray[np.object_]
 _SAMPLED_IMAGES = 1024

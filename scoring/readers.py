@@ -1,10 +1,10 @@
 """From whatever the user has (hub name, folder, files, arrays, dataset objects) to columns and splits."""
 
+import logging
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from glob import glob, has_magic
 from pathlib import Path
@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from scoring.columns import ArrayColumns, Columns, DatasetColumns, Rows
-from scoring.errors import InputError, name_some, unknown_name
+from scoring.columns import ArrayColumns, DatasetColumns
+from scoring.errors import InputError, name_some
 from scoring.schema import OWNER
+from scoring.splits import Opened, first_line, ranges, with_split_column
 
 BUILT_IN = ("digits",)
 FORMATS = {
@@ -33,18 +33,6 @@ _PACKED = (".gz", ".bz2", ".xz", ".zst")
 _HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*(/[\w.-]+)?(:[\w.-]+)?$")
 _SPLIT_KEY = re.compile(r"^(?:(?P<name>.+)_)?(?P<split>train|test|val|valid|validation|dev)$")
 _KEY_SPLIT = re.compile(r"^(?P<split>train|test|val|valid|validation|dev)_(?P<name>.+)$")
-_MOST_SPLITS = 32
-
-
-@dataclass(frozen=True)
-class Opened:
-    """Columns of a source, and which rows belong to which split (empty when the source has no splits)."""
-
-    columns: Columns
-    name: str
-    source: str
-    splits: Mapping[str, Rows] = field(default_factory=dict)
-    folder: Path | None = None
 
 
 def open_source(source: Any) -> Opened:
@@ -80,7 +68,7 @@ def open_source(source: Any) -> Opened:
 
 def _open_text(source: str) -> Opened:
     path = Path(source).expanduser()
-    if source in BUILT_IN and not path.exists():
+    if source in BUILT_IN:  # a folder of that name is still there as ./digits
         return _open_digits()
     if has_magic(source) and not path.exists():
         # Path.glob does not take absolute patterns.
@@ -95,6 +83,8 @@ def _open_text(source: str) -> Opened:
         return _open_numpy(path, source)
     if path.exists():
         return _open_files([path], _stem(path), source)
+    if "/" not in source and get_close_matches(source, BUILT_IN, n=1, cutoff=0.8):
+        raise _not_found(source)  # a slip of the finger, not worth waiting for the network
     if _format(path) or path.suffix.lower() in (".npz", ".npy") or not _HUB_NAME.match(source):
         raise _not_found(source)
     return _open_hub(source)
@@ -110,7 +100,7 @@ def _open_digits() -> Opened:
             "label": np.concatenate([labels for _, labels in parts.values()]),
         }
     )
-    return Opened(columns, "digits", "digits", _ranges({name: len(y) for name, (_, y) in parts.items()}))
+    return Opened(columns, "digits", "digits", ranges({name: len(y) for name, (_, y) in parts.items()}))
 
 
 def _open_files(paths: Sequence[Path], name: str, source: str) -> Opened:
@@ -135,15 +125,15 @@ def _open_files(paths: Sequence[Path], name: str, source: str) -> Opened:
         if ".tsv" in paths[0].suffixes:
             options["sep"] = "\t"
     files = [str(path.resolve()) for path in paths]
-    with _quiet(), _one_sentence(source):
+    with quiet(), _one_sentence(source):
         from datasets import load_dataset
 
         dataset = load_dataset(builder, data_files={"train": files}, split="train", **options)
-    return _with_split_column(DatasetColumns(dataset), name, source, paths[0].resolve().parent)
+    return with_split_column(DatasetColumns(dataset), name, source, paths[0].resolve().parent)
 
 
 def _open_folder(path: Path, source: str) -> Opened:
-    with _quiet(), _one_sentence(source):
+    with quiet(), _one_sentence(source):
         from datasets import load_dataset, load_from_disk
 
         saved = (path / "state.json").exists() or (path / "dataset_dict.json").exists()
@@ -153,7 +143,7 @@ def _open_folder(path: Path, source: str) -> Opened:
 
 def _open_hub(source: str) -> Opened:
     name, _, config = source.partition(":")
-    with _quiet():
+    with quiet():
         from datasets import load_dataset
 
         try:
@@ -165,7 +155,7 @@ def _open_hub(source: str) -> Opened:
                     f"{OWNER}: {name!r} has several configurations; write {name}:NAME with one of "
                     f"{', '.join(configs)}."
                 ) from None
-            raise _not_found(source, f"({type(error).__name__}: {_first_line(error)})") from None
+            raise _not_found(source, f"({type(error).__name__}: {first_line(error)})") from None
     return _open_dataset(dataset, source, source)
 
 
@@ -178,15 +168,13 @@ def _open_dataset(
     source = source or f"datasets.{kind}"
     if kind != "DatasetDict":
         name = name or dataset.info.dataset_name or "dataset"
-        return _with_split_column(DatasetColumns(dataset), name, source, folder)
+        return with_split_column(DatasetColumns(dataset), name, source, folder)
     if not dataset:
         raise InputError(f"{OWNER}: {source} holds no data.")
     from datasets import concatenate_datasets
 
     if len(dataset) == 1:
-        return _with_split_column(
-            DatasetColumns(next(iter(dataset.values()))), name or source, source, folder
-        )
+        return with_split_column(DatasetColumns(next(iter(dataset.values()))), name or source, source, folder)
     lengths = {str(split): len(part) for split, part in dataset.items()}
     first = next(iter(dataset.values()))
     for split, part in dataset.items():
@@ -195,7 +183,7 @@ def _open_dataset(
                 f"{OWNER}: all splits of {source} must have the same columns, {split!r} differs."
             )
     joined = concatenate_datasets(list(dataset.values()))
-    return Opened(DatasetColumns(joined), name or source, source, _ranges(lengths), folder)
+    return Opened(DatasetColumns(joined), name or source, source, ranges(lengths), folder)
 
 
 def _open_numpy(path: Path, source: str) -> Opened:
@@ -208,7 +196,7 @@ def _open_numpy(path: Path, source: str) -> Opened:
         if isinstance(error, InputError):
             raise
         raise InputError(
-            f"{OWNER}: {source!r} must be a numpy file without pickled objects ({_first_line(error)})."
+            f"{OWNER}: {source!r} must be a numpy file without pickled objects ({first_line(error)})."
         ) from None
 
 
@@ -218,9 +206,7 @@ def _open_mapping(values: Mapping[Any, Any], name: str, source: str) -> Opened:
     for key, value in values.items():
         found = _SPLIT_KEY.match(str(key)) or _KEY_SPLIT.match(str(key))
         if found is None or found["name"] is None:
-            return _with_split_column(
-                ArrayColumns({str(k): v for k, v in values.items()}), name, source, None
-            )
+            return with_split_column(ArrayColumns({str(k): v for k, v in values.items()}), name, source, None)
         parts.setdefault(found["split"], {})[found["name"]] = value
     if len({frozenset(part) for part in parts.values()}) > 1:
         told = ", ".join(map(str, values))
@@ -228,9 +214,7 @@ def _open_mapping(values: Mapping[Any, Any], name: str, source: str) -> Opened:
     columns = {split: ArrayColumns(part) for split, part in parts.items()}
     first = next(iter(parts.values()), {})
     joined = {key: _joined([columns[split].read(key) for split in parts]) for key in first}
-    return Opened(
-        ArrayColumns(joined), name, source, _ranges({split: len(columns[split]) for split in parts})
-    )
+    return Opened(ArrayColumns(joined), name, source, ranges({split: len(columns[split]) for split in parts}))
 
 
 def _joined(values: list[Any]) -> Any:
@@ -241,63 +225,6 @@ def _joined(values: list[Any]) -> Any:
     return pa.concat_arrays([chunk for v in values for chunk in (v.chunks if hasattr(v, "chunks") else [v])])
 
 
-def _with_split_column(columns: Columns, name: str, source: str, folder: Path | None) -> Opened:
-    """A text column called "split" with a few different values divides the rows."""
-    splits: dict[str, Rows] = {}
-    if "split" in columns.names and len(columns) and columns.flavor("split") == "string":
-        encoded = pc.dictionary_encode(columns.read("split"))
-        whole = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
-        if isinstance(whole, pa.ChunkedArray):
-            whole = whole.unify_dictionaries().chunk(0)
-        names = whole.dictionary.to_pylist()
-        if whole.null_count == 0 and len(names) <= _MOST_SPLITS:
-            codes = whole.indices.to_numpy(zero_copy_only=False)
-            splits = {str(each): np.flatnonzero(codes == code) for code, each in enumerate(names)}
-    return Opened(columns, name, source, splits, folder)
-
-
-def choose_split(opened: Opened, split: str | None) -> tuple[Rows, str | None]:
-    """The rows of one split and its name.
-
-    None means "train" if there is one, the only split, or everything if the source has no splits. "all" means every
-    row. Slices such as "train[:100]" or "train+validation" follow the rules of ``datasets``.
-    """
-    everything = np.arange(len(opened.columns), dtype=np.int64)
-    names = sorted(opened.splits)
-    if split == "all" and "all" not in names:
-        return everything, "all"
-    if split is None:
-        if not names:
-            return everything, None
-        if "train" in names or len(names) == 1:
-            split = "train" if "train" in names else names[0]
-        else:
-            raise InputError(f"{OWNER}: split must be one of {', '.join(names)} or all, none was given.")
-    splits = opened.splits or {"train": everything}
-    if split in splits:
-        return splits[split].astype(np.int64), split
-    base = split.partition("[")[0].partition("+")[0]
-    if base == split or base not in splits:
-        raise unknown_name("split", f"{OWNER} of {opened.name}", split, [*splits, "all"])
-    from datasets import ReadInstruction
-
-    try:
-        parts = ReadInstruction.from_spec(split).to_absolute(
-            {name: len(rows) for name, rows in splits.items()}
-        )
-    except (ValueError, AssertionError, KeyError) as error:
-        raise InputError(f"{OWNER}: split {split!r} cannot be read ({_first_line(error)}).") from None
-    return np.concatenate([splits[part.splitname][part.from_ : part.to] for part in parts]), split
-
-
-def _ranges(lengths: Mapping[str, int]) -> dict[str, Rows]:
-    splits, start = {}, 0
-    for name, length in lengths.items():
-        splits[name] = np.arange(start, start + length, dtype=np.int64)
-        start += length
-    return splits
-
-
 def _format(path: Path) -> str | None:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in _PACKED:
@@ -306,9 +233,12 @@ def _format(path: Path) -> str | None:
 
 
 def _stem(path: Path) -> str:
+    """A name for the data of a file: its own, or that of its folder if it is only called train or data."""
     name = path.name
     for suffix in (*_PACKED, *FORMATS):
         name = name.removesuffix(suffix)
+    if name in ("data", "train", "test", "val", "valid", "validation", "dev"):
+        name = path.resolve().parent.name or name
     return name
 
 
@@ -319,18 +249,13 @@ def _not_found(source: str, why: str = "") -> FileNotFoundError:
         near = [each.name for each in folder.iterdir()]
     except OSError:
         near = []
-    close = get_close_matches(path.name, near, n=3, cutoff=0.6)
-    close += get_close_matches(source, BUILT_IN, n=1, cutoff=0.6)
+    close = get_close_matches(path.name, near, n=3, cutoff=0.7)
+    close += get_close_matches(source, BUILT_IN, n=1, cutoff=0.7)
     hint = f" Did you mean {' or '.join(repr(each) for each in close)}?" if close else ""
     what = "a file, a folder or a glob that matches"
     if _HUB_NAME.match(source) and not _format(path):
         what = f"a file, a folder, built in ({', '.join(BUILT_IN)}) or a dataset that the hub could deliver"
     return FileNotFoundError(f"{OWNER}: {source!r} is not {what}{' ' + why if why else ''}.{hint}")
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".")[:200] if lines else type(error).__name__
 
 
 @contextmanager
@@ -342,22 +267,35 @@ def _one_sentence(source: str) -> Iterator[None]:
         raise
     except Exception as error:
         cause: BaseException = error
-        while cause.__cause__ is not None:
+        while cause.__cause__ is not None and "CastError" not in type(cause).__name__:
             cause = cause.__cause__
-        raise InputError(f"{OWNER}: {source!r} cannot be read ({_first_line(cause)}).") from None
+        if isinstance(cause, StopIteration) or "corresponds to no data" in str(cause):
+            raise InputError(f"{OWNER}: {source!r} holds no rows.") from None
+        if "CastError" in type(cause).__name__:
+            raise InputError(
+                f"{OWNER}: all files of {source!r} must have the same columns; load the ones that belong together."
+            ) from None
+        raise InputError(f"{OWNER}: {source!r} cannot be read ({first_line(cause)}).") from None
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bars and no notices of ``datasets`` inside; the user's settings come back afterwards."""
+def quiet() -> Iterator[None]:
+    """No progress bars and no notices of ``datasets`` and the hub inside; the user's settings come back afterwards.
+
+    Whatever they would say is in the exception as well.
+    """
     import datasets
 
-    bars, level = datasets.are_progress_bars_disabled(), datasets.utils.logging.get_verbosity()
+    bars = datasets.are_progress_bars_disabled()
+    loggers = [logging.getLogger(name) for name in ("datasets", "huggingface_hub")]
+    levels = [logger.level for logger in loggers]
     datasets.disable_progress_bars()
-    datasets.utils.logging.set_verbosity_error()
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        datasets.utils.logging.set_verbosity(level)
+        for logger, level in zip(loggers, levels):
+            logger.setLevel(level)
         if not bars:
             datasets.enable_progress_bars()

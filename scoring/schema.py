@@ -107,7 +107,8 @@ def _guess_inputs(columns: Columns, taken: set[object]) -> tuple[Kind, tuple[str
     free = [name for name in columns.names if name not in taken]
     flavors = {name: columns.flavor(name) for name in free}
     found: dict[Kind, tuple[str, ...]] = {}
-    strings = {name for name in free if flavors[name] == "string"}
+    # A column called text that is empty or mixes types is the one that was meant; the check says what is wrong.
+    strings = {name for name in free if flavors[name] in ("string", "null", "mixed")}
     pair = next((pair for pair in PAIRS if strings.issuperset(pair)), None)
     if pair:
         found["text"] = pair
@@ -147,9 +148,14 @@ def _only_choice(free: Sequence[str], flavors: dict[str, Flavor]) -> dict[Kind, 
     return {}
 
 
+_LABELS: tuple[Flavor, ...] = (*NUMBERS, "string", "null", "mixed")
+
+
 def _guess_label(columns: Columns, taken: set[str | None]) -> str | None:
-    free = {n for n in columns.names if n not in taken and columns.flavor(n) in (*NUMBERS, "string", "null")}
-    label = _tiered("label", LABEL_TIERS, free)
+    free = {n for n in columns.names if n not in taken and columns.flavor(n) in _LABELS}
+    # The plainest names count whatever they hold, so that labels of a wrong type are an error and not left out.
+    plain = {name for name in columns.names if name in LABEL_TIERS[0]} - taken
+    label = _tiered("label", LABEL_TIERS, free | plain)
     if label is None:
         alike = {name for name in free if "label" in name.lower() and not name.lower().endswith("_name")}
         label = _tiered("label", (tuple(sorted(alike)),), free)
@@ -182,6 +188,8 @@ def _check_flavors(columns: Columns, kind: Kind, inputs: Sequence[str]) -> None:
     needs = {"text": "strings", "image": "pictures (arrays, bytes or paths)", "features": "numbers"}[kind]
     for name in inputs:
         flavor = columns.flavor(name)
+        if flavor == "mixed":
+            raise InputError(f"{OWNER}: {kind} column {name!r} must hold one type of value, got a mix.")
         if flavor not in _FITTING[kind]:
             raise InputError(
                 f"{OWNER}: {kind} column {name!r} must hold {needs}, it holds values of type {flavor}."
