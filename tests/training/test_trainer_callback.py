@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
@@ -23,6 +23,7 @@ from scoring.checkpoints import RunDirectory
 from scoring.dynamics import Dynamics
 from scoring.errors import InputError
 from scoring.examples import Examples
+from scoring.text_inputs import TokenInputs
 from training.trainer_callback import ROW, DynamicsCallback
 
 SENTENCES = """
@@ -61,6 +62,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
     words = sorted({word for text in TEXTS for word in text.lower().split()})
     vocabulary = {word: place for place, word in enumerate(["[PAD]", "[UNK]", *words])}
     plain = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    plain.normalizer = normalizers.Lowercase()
     plain.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return PreTrainedTokenizerFast(tokenizer_object=plain, pad_token="[PAD]", unk_token="[UNK]")
 
@@ -72,7 +74,7 @@ def examples() -> Examples:
 
 def dataset(tokenizer: Any, rows: list[int] | None = None, **columns: Any) -> Dataset:
     rows = list(range(N)) if rows is None else rows
-    encoded = tokenizer([TEXTS[row].lower() for row in rows])["input_ids"]
+    encoded = tokenizer([TEXTS[row] for row in rows])["input_ids"]
     return Dataset.from_dict({"input_ids": encoded, "label": [LABELS[row] for row in rows], **columns})
 
 
@@ -312,3 +314,42 @@ def test_without_clean_passes(tmp_path: Path, tokenizer: Any, examples: Examples
     found = Dynamics(tmp_path / "run")
     assert found.evaluations() == [] and [recorded.rows for recorded in found.presentations()] == [15]
     assert "losses" in found.presentations()[0].stored
+
+
+def test_clean_passes_over_given_inputs(tmp_path: Path, tokenizer: Any, examples: Examples) -> None:
+    def clean(out: Path, inputs: TokenInputs | None, rows: list[int]) -> list[tuple[list[str], np.ndarray]]:
+        callback = DynamicsCallback(examples, out, inputs=inputs)
+        data = callback.track(dataset(tokenizer, rows, id=[f"s{row}" for row in rows]))
+        trainer(model(), arguments(tmp_path), data, tokenizer, callback).train()
+        read = [recorded.read() for recorded in Dynamics(out).evaluations()]
+        return [(ids.tolist(), fields["logits"]) for ids, fields in read]
+
+    some = list(range(0, N, 2))
+    inputs = TokenInputs(tokenizer, max_length=32, token_types=False)
+    for (ids, tracked), (all_ids, given) in zip(
+        clean(tmp_path / "a", None, some), clean(tmp_path / "b", inputs, some)
+    ):
+        assert ids == [f"s{row}" for row in some] and all_ids == examples.ids.tolist()
+        np.testing.assert_allclose(tracked, given[some], atol=1e-5)
+
+
+def test_a_transform_needs_inputs_for_clean_passes(
+    tmp_path: Path, tokenizer: Any, examples: Examples
+) -> None:
+    def shorten(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        return {**batch, "input_ids": [tokens[:3] for tokens in batch["input_ids"]]}
+
+    for inputs in (None, TokenInputs(tokenizer, max_length=32, token_types=False)):
+        callback = DynamicsCallback(examples, tmp_path / f"run-{inputs is None}", inputs=inputs)
+        data = callback.track(dataset(tokenizer)).with_transform(shorten)
+        args = arguments(tmp_path, num_train_epochs=1)
+        run = trainer(model(), args, data, tokenizer, callback)
+        if inputs is None:
+            with pytest.raises(
+                InputError, match="inputs must be given for clean passes when the training data has"
+            ):
+                run.train()
+        else:
+            run.train()
+    found = Dynamics(tmp_path / "run-False")
+    assert [recorded.rows for recorded in (*found.presentations(), *found.evaluations())] == [N, N]
