@@ -15,6 +15,7 @@ from scoring.errors import InputError
 from scoring.examples import Examples
 from scoring.models import build_model
 from scoring.signals import SUMMARIES, Signals
+from scoring.sources.runs import RunSource
 from training.recorder import Recorder
 
 N, C, BATCH = 30, 3, 8
@@ -119,6 +120,21 @@ def test_run_json_is_a_run_directory(tmp_path: Path) -> None:
     assert run.config["data"]["fingerprint"] == data.fingerprint and run.config["seed"] == 3
     assert (run.config["steps"], run.config["epochs"], run.config["flops"]) == (1, 1, 12.0)
     json.dumps(run.config)
+
+
+def test_a_finished_run_is_a_source_of_both_views(tmp_path: Path) -> None:
+    data = examples()
+    values = logits(2 * N)
+    with Recorder(tmp_path / "run", data) as recorder:
+        recorder.record(data.ids, values[:N], 0)
+        recorder.clean(lambda rows: values[N + rows], 1)
+    order = np.arange(N)[::-1].copy()
+    source = RunSource(tmp_path / "run", data.take(order))
+    for view, want in (("presentation", values[:N]), ("clean", values[N:])):
+        (sweep,) = source.passes(0, view)
+        assert source.stored(0, view) == {"logits", "labels"}
+        ((positions, signals),) = source.read(sweep, frozenset({"logits"}), np.arange(N))
+        np.testing.assert_array_equal(signals.logits[np.argsort(order[positions])], want)
 
 
 def test_ids_may_be_integers_rows_or_tensors(tmp_path: Path) -> None:
