@@ -168,8 +168,13 @@ def to_column(name: str, values: Any) -> Values:
         if values.ndim == 0:
             raise InputError(f"Examples.load: {name} must have one entry per row, got a single number.")
         return values
+    if type(values).__module__.startswith("pandas"):
+        try:
+            return _plain(pa.Array.from_pandas(values))
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+            pass  # pictures, or a mix that is told below
     cells = values.tolist() if isinstance(values, np.ndarray) and values.dtype.kind in "US" else list(values)
-    families = {_family(cell) for cell in cells} - {"null"}
+    families = {"text"} if set(map(type, cells)) == {str} else {_family(cell) for cell in cells} - {"null"}
     if len(families) > 1:
         raise mixed_types(name, cells)
     family = families.pop() if families else "null"

@@ -272,7 +272,10 @@ def array_problem(values: npt.NDArray[Any]) -> str | None:
 
 
 def to_uint8_hwc(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """Arrays (N, H, W), (N, H, W, C) or (N, C, H, W), of bytes or of floats in [0, 1], as uint8 (N, H, W, C)."""
+    """Arrays (N, H, W), (N, H, W, C) or (N, C, H, W), of bytes or of floats in [0, 1], as uint8 (N, H, W, C).
+
+    The last axis is the channels if it is 1, 3 or 4 long; else the second one is.
+    """
     problem = array_problem(values)
     if problem:
         raise InputError(f"{OWNER}: image {problem}.")

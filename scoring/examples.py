@@ -269,6 +269,8 @@ class Examples:
         """The same examples, ids and classes with other class indices, (N,)."""
         labels = np.asarray(labels_N)
         classes = self.num_classes
+        if self.labels is None:
+            raise InputError("Examples.with_labels: the examples have no classes; load them with label=.")
         if labels.shape != (len(self),) or labels.dtype.kind not in "iu":
             raise bad_value("labels", "Examples.with_labels", labels.shape, f"{len(self)} class indices")
         if len(labels) and not (labels.min() >= 0 and labels.max() < classes):

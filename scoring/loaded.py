@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.columns import Columns, Rows, batches
-from scoring.contents import DIGEST_SIZE, Images, Numbers, Texts, nulls
+from scoring.contents import DIGEST_SIZE, Images, Numbers, Texts, count, nulls
 from scoring.errors import InputError, name_some
 from scoring.hashing import hash_ids
 from scoring.labels import Labels, read_labels
@@ -84,13 +84,26 @@ class Loaded:
         if content.uniform_shape is not None:
             return content.uniform_shape
         lowest = np.argsort(hash_ids(self.ids), kind="stable")[:_SAMPLED_IMAGES]
-        shapes = Counter(picture.shape for picture in content.read(self.rows[lowest], None, self.where))
+        shapes = self._shapes(content, self.rows[lowest])
         sizes: Counter[tuple[int, ...]] = Counter()
         for shape, times in shapes.items():
             sizes[shape[:2]] += times
         # Ties go to the larger size.
         height, width = max(sizes, key=lambda size: (sizes[size], size))
         return height, width, max(shape[2] for shape in shapes)
+
+    def _shapes(self, content: Images, rows: Rows) -> Counter[tuple[int, ...]]:
+        """How often every shape occurs. A broken image is no error before it is used, unless all are broken."""
+        shapes: Counter[tuple[int, ...]] = Counter()
+        broken: InputError | None = None
+        for row in rows:
+            try:
+                shapes[content.read(np.array([row]), None, self.where)[0].shape] += 1
+            except InputError as error:
+                broken = broken or error
+        if not shapes and broken is not None:
+            raise broken
+        return shapes
 
     def where(self, column_rows: Iterable[int]) -> str:
         """Ids and row numbers (counted in the source) of some rows, for error sentences."""
@@ -101,7 +114,7 @@ class Loaded:
 
     def _name_row(self, row: int) -> str:
         if self.named_ids is not None:
-            return f"id {self.named_ids[int(np.flatnonzero(self.rows == row)[0])]!r}"
+            return f"id {self.named_ids.tolist()[int(np.flatnonzero(self.rows == row)[0])]!r}"
         try:
             return f"row {row} (id {self.content.digests(np.array([row]))[0].hex()!r})"
         except Exception:  # the input itself is what is broken
@@ -118,9 +131,7 @@ def read_ids(columns: Columns, name: str, rows: Rows) -> IdArray:
     flavor = columns.flavor(name)
     missing = rows[nulls(column)]
     if len(missing):
-        raise InputError(
-            f"{OWNER}: id column {name!r} is null in {len(missing):,} rows: {name_some(missing.tolist())}."
-        )
+        raise InputError(f"{OWNER}: id column {name!r} is null in {count(missing, name_some)}.")
     if flavor not in ("integer", "string"):
         raise InputError(
             f"{OWNER}: id column {name!r} must hold whole numbers or texts, it holds {flavor} values."

@@ -34,8 +34,10 @@ def _named(item: Any, row: int) -> Mapping[str, Any]:
         return item
     if isinstance(item, tuple | list) and len(item) in (1, 2):
         return dict(zip(("x", "y"), item))
-    raise InputError(f"{OWNER}: items of a torch dataset must be (x, y) or dictionaries, got {type(item).__name__} "
-                     f"in row {row}.")  # fmt: skip
+    told = f"{type(item).__name__} of {len(item)}" if isinstance(item, tuple | list) else type(item).__name__
+    raise InputError(
+        f"{OWNER}: items of a torch dataset must be (x, y) or dictionaries, got a {told} in row {row}."
+    )
 
 
 def _plain(value: Any) -> Any:

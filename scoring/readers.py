@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from difflib import get_close_matches
 from glob import glob, has_magic
 from pathlib import Path
@@ -173,10 +174,11 @@ def _open_dataset(
         raise InputError(f"{OWNER}: {source} holds no data.")
     from datasets import concatenate_datasets
 
-    if len(dataset) == 1:
-        return with_split_column(DatasetColumns(next(iter(dataset.values()))), name or source, source, folder)
     lengths = {str(split): len(part) for split, part in dataset.items()}
     first = next(iter(dataset.values()))
+    if len(dataset) == 1:
+        opened = with_split_column(DatasetColumns(first), name or source, source, folder)
+        return opened if opened.splits else replace(opened, splits=ranges(lengths))
     for split, part in dataset.items():
         if part.features.type != first.features.type:
             raise InputError(
