@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scoring.errors import InputError, bad_value
+from scoring.hashing import fingerprint, hash_ids
 from scoring.ids import find_rows
 from scoring.table import ScoreTable
 
@@ -23,14 +24,16 @@ def join(
     """Columns of both tables in the row order of ``left``.
 
     ``exact``: both must hold the same ids. ``inner``: rows whose ids are in both. Tables of different data (by
-    fingerprint) are refused unless ``allow_changed_data``. A column that both have must be the same in both (then it
+    fingerprint) are refused unless ``allow_changed_data``; scores of bare arrays, whose fingerprint is of ids alone,
+    and of unknown data are matched by id only. A column that both have must be the same in both (then it
     is kept once), else it is an error. Table information of ``right`` that differs is kept with its columns, under
     ``table``.
     """
     owner = "ScoreTable.join"
     if how not in ("exact", "inner"):
         raise bad_value("how", owner, how, "'exact' or 'inner'")
-    check_same_data(left.fingerprint, right.fingerprint, owner, "the other table", allow_changed_data)
+    if not allow_changed_data:
+        _check_same_data(left, right, owner)
     left_ids, right_ids = left.table.column("id"), right.table.column("id")
     if left_ids.type != right_ids.type and len(left) and len(right):
         raise InputError(f"{owner}: ids must be of one type, got {left_ids.type} and {right_ids.type}.")
@@ -54,7 +57,8 @@ def join(
             raise InputError(
                 f"{owner}: columns must differ in name or agree in value, got two different {name!r}; rename one first."
             )
-    info = {**left.info, "fingerprint": left.fingerprint or right.fingerprint}
+    better = right.fingerprint is not None and (left.fingerprint is None or _of_ids_alone(left))
+    info = {**left.info, "fingerprint": right.fingerprint if better else left.fingerprint}
     return ScoreTable(pa.table(data), columns, info)
 
 
@@ -96,15 +100,20 @@ def different(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     return sorted(key for key in a.keys() | b.keys() if a.get(key) != b.get(key))
 
 
-def check_same_data(
-    mine: str | None, other: str | None, owner: str, place: str, allow_changed_data: bool
-) -> None:
-    """Refuse to mix scores of different data; an unknown fingerprint is not compared."""
-    if mine is not None and other is not None and mine != other and not allow_changed_data:
-        raise InputError(
-            f"{owner}: data must be the same on both sides, got fingerprint {mine} here and {other} in {place}; "
-            "pass allow_changed_data=True if the change is meant."
-        )
+def _check_same_data(left: ScoreTable, right: ScoreTable, owner: str) -> None:
+    mine, other = left.fingerprint, right.fingerprint
+    if mine is None or other is None or mine == other:
+        return
+    if _of_ids_alone(left) or _of_ids_alone(right):
+        return
+    raise InputError(
+        f"{owner}: data must be the same on both sides, got fingerprint {mine} here and {other} in the other table; "
+        "pass allow_changed_data=True if the change is meant."
+    )
+
+
+def _of_ids_alone(table: ScoreTable) -> bool:
+    return table.fingerprint == fingerprint(hash_ids(table.ids))
 
 
 def _added(shards: Sequence[ScoreTable]) -> dict[str, Any]:

@@ -130,10 +130,11 @@ class ScoreTable:
         value = self.info.get("fingerprint")
         return None if value is None else str(value)
 
-    def column(self, name: str) -> FloatArray:
-        """Values of a column, (N,) float64; NaN where there is none."""
-        values = self.table.column(self._known(name, "ScoreTable.column")).cast(pa.float64())
-        return np.array(values.to_numpy(), dtype=np.float64)
+    def column(self, name: str, rows: IntArray | None = None) -> FloatArray:
+        """Values of a column, of all rows or of the given ones, float64; NaN where there is none."""
+        values = self.table.column(self._known(name, "ScoreTable.column"))
+        values = values if rows is None else values.take(pa.array(rows))
+        return np.array(values.cast(pa.float64()).to_numpy(), dtype=np.float64)
 
     def meaning(self, name: str) -> str:
         """What a high value of the column means; ``arbitrary`` for by-products that declare nothing."""

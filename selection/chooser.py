@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +14,7 @@ from selection.pools import Pool
 from selection.strategy import Candidates, Chosen, Strategy
 
 IntArray = npt.NDArray[np.int64]
-NanPolicy = Literal["error", "drop", "keep"]
+NAN_POLICIES = ("error", "drop", "keep")
 
 
 @dataclass(frozen=True)
@@ -28,9 +27,7 @@ class Chooser:
     """Rows of the table without a score, (N,)."""
 
     @classmethod
-    def prepare(
-        cls, table: ScoreTable, strategy: Strategy, by: str | None, seed: int, nan: NanPolicy
-    ) -> Chooser:
+    def prepare(cls, table: ScoreTable, strategy: Strategy, by: str | None, seed: int, nan: str) -> Chooser:
         """Find the rows without a score and decide on them."""
         missing = np.zeros(len(table), dtype=bool) if by is None else np.isnan(table.column(by))
         if nan == "error" and missing.any():

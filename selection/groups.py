@@ -27,6 +27,12 @@ class Groups:
     """In a fixed order: larger groups first, equal ones by name. Rounding falls to the earlier group."""
     of_row_N: IntArray
 
+    def members(self, rows: IntArray) -> list[IntArray]:
+        """The given rows of every group, in their order."""
+        group = self.of_row_N[rows]
+        counts = np.bincount(group, minlength=len(self.names_G))
+        return np.split(rows[np.argsort(group, kind="stable")], np.cumsum(counts)[:-1]) if len(counts) else []
+
 
 def read_groups(table: ScoreTable, groups: str | Examples | npt.ArrayLike | None) -> Groups:
     """Resolve what the user gave: a column of the table (default ``label``), an array in row order, or examples.

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from scoring.errors import InputError, unknown_name
+from scoring.errors import InputError, bad_value, unknown_name
 from scoring.table import ScoreTable
 from selection.budget import Budget, parse_budget
 from selection.catalog import make_strategy
-from selection.chooser import Chooser, NanPolicy
+from selection.chooser import NAN_POLICIES, Chooser
 from selection.groups import Groups, read_groups
 from selection.pools import Pool, check_balance, floor_pools, quota_pools
 from selection.strategy import Chosen, Strategy
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from scoring.examples import Examples
 
 IntArray = npt.NDArray[np.int64]
-Weight = Literal["one", "inverse"]
+WEIGHTS = ("one", "inverse")
 
 DEFAULT_KEEP = "30%"
 
@@ -35,13 +36,13 @@ def select(
     by: str | None = None,
     take: str | Strategy | type[Strategy] = "hardest",
     keep: str | float | int | Budget | None = None,
-    balance: Literal["none", "proportional", "equal", "floor"] = "none",
+    balance: str = "none",
     groups: str | Examples | npt.ArrayLike | None = None,
     seed: int = 0,
-    nan: NanPolicy = "error",
+    nan: str = "error",
     *,
     floor: float = 0.5,
-    weight: Weight = "one",
+    weight: str = "one",
     allow_short: bool = False,
     out: str | Path | None = None,
     **options: Any,
@@ -73,10 +74,11 @@ def select(
         InputError: one sentence about the parameter at fault.
     """
     table = ScoreTable.read(table) if isinstance(table, (str, Path)) else table
-    for parameter, value, allowed in (("nan", nan, NanPolicy), ("weight", weight, Weight)):
-        if value not in get_args(allowed):
-            raise unknown_name(parameter, "select", str(value), get_args(allowed))
+    for parameter, value, allowed in (("nan", nan, NAN_POLICIES), ("weight", weight, WEIGHTS)):
+        if value not in allowed:
+            raise unknown_name(parameter, "select", str(value), allowed)
     check_balance(balance, floor)
+    seed = _seed(seed)
     name, strategy = make_strategy(take, options)
     by = _column(table, by, name) if strategy.reads_scores else None
     if by is not None:
@@ -115,6 +117,13 @@ def select(
     return subset
 
 
+def _seed(seed: object) -> int:
+    """A plain int: a numpy integer would hash differently."""
+    if isinstance(seed, bool) or not isinstance(seed, Integral):
+        raise bad_value("seed", "select", seed, "a whole number")
+    return int(seed)
+
+
 def _column(table: ScoreTable, by: str | None, take: str) -> str:
     if by is None:
         if len(table.scores) != 1:
@@ -137,9 +146,7 @@ def _pools(
 ) -> tuple[list[Pool], bool]:
     """Pools with budgets, and whether they fall short of what was asked for."""
     table, rows = chooser.everyone.table, chooser.everyone.rows_N
-    members = (
-        [rows] if groups is None else [rows[groups.of_row_N[rows] == g] for g in range(len(groups.names_G))]
-    )
+    members = [rows] if groups is None else groups.members(rows)
     joint = groups is None or (balance == "floor" and chooser.strategy.reads_scores)
     room = chooser.room(rows) if joint else sum(chooser.room(part) for part in members)
     if budget is None and balance in ("equal", "floor"):
@@ -170,7 +177,7 @@ def _pools(
     return pools, places < wanted
 
 
-def _rows(table: ScoreTable, parts: list[tuple[Pool, Chosen]], weight: Weight) -> pa.Table:
+def _rows(table: ScoreTable, parts: list[tuple[Pool, Chosen]], weight: str) -> pa.Table:
     """The rows of the subset file, pool by pool in order of preference: the same for every order of the table."""
     rows = np.concatenate([np.empty(0, dtype=np.int64), *(part.rows_K for _, part in parts)])
     chance = np.concatenate(

@@ -48,7 +48,7 @@ class Candidates:
 
     def column(self, name: str) -> FloatArray:
         """Any column of the table, for strategies that read several; may hold NaN if it is not ``by``."""
-        return np.asarray(self.table.column(name)[self.rows_N])
+        return self.table.column(name, self.rows_N)
 
 
 @dataclass(frozen=True)

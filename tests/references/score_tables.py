@@ -52,7 +52,8 @@ def scored_table(n=10, strings=False, **info):
         "forgetting.never_learned": {"role": "side", "parent": "forgetting"},
         "el2n.runs": {"role": "runs", "parent": "el2n"},
     }
-    return ScoreTable(table, columns, {"fingerprint": fingerprint(hash_ids(ids)), "num_examples": n, **info})
+    about = {"fingerprint": fingerprint(hash_ids(ids)), "num_examples": n, **info}
+    return ScoreTable(table, columns, about)
 
 
 def equal_tables(a, b):

@@ -43,7 +43,7 @@ class TestJoin:
             table.join(strings)
 
     def test_other_data(self):
-        table = scored_table()
+        table = scored_table(fingerprint="data")
         other = ScoreTable.from_columns(
             table.ids, {"x": np.zeros(10)}, "hard", {"fingerprint": "other", "source": "b"}
         )
@@ -55,10 +55,11 @@ class TestJoin:
         assert joined.fingerprint == table.fingerprint
         assert joined.columns["x"]["table"] == {"source": "b"}
 
-    def test_unknown_fingerprints_are_learned(self):
-        table = scored_table()
-        bare = ScoreTable.from_columns(table.ids, {"x": np.zeros(10)}, "hard")
-        assert bare.join(table).fingerprint == table.fingerprint
+    def test_fingerprints_of_data_win_over_none_and_over_those_of_ids(self):
+        table = scored_table(fingerprint="data")
+        for info in ({}, {"fingerprint": fingerprint(hash_ids(table.ids))}):
+            bare = ScoreTable.from_columns(table.ids, {"x": np.zeros(10)}, "hard", info)
+            assert bare.join(table).fingerprint == table.join(bare).fingerprint == "data"
 
 
 class TestConcat:

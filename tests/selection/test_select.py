@@ -160,6 +160,8 @@ def test_error_sentences():
         select(table, keep=1, balance="floor", floor=2)
     with pytest.raises(InputError, match="weight must be one of inverse, one, got 'two'"):
         select(table, keep=1, weight="two")
+    with pytest.raises(InputError, match=r"seed must be a whole number, got 0\.5"):
+        select(table, keep=1, seed=0.5)
     two = ScoreTable.from_columns([1], {"a": [1.0], "b": [1.0]}, "hard")
     with pytest.raises(InputError, match="by must name a score for take 'hardest', one of a, b"):
         select(two, keep=1)
@@ -206,3 +208,15 @@ def test_a_strategy_that_breaks_its_promise():
         select(table, take=Odd((3,)), keep=2)
     short = select(table, take=Odd((3,)), keep=2, allow_short=True)
     assert short.ids.tolist() == [3] and short.info["short"] and short.explain(3) == "odd"
+
+
+def test_numpy_seeds_are_seeds():
+    table = table_of(np.zeros(30))
+    assert select(table, keep=5, seed=np.int64(3)).ids.tolist() == select(table, keep=5, seed=3).ids.tolist()
+
+
+def test_many_groups():
+    table = table_of(np.arange(2000.0))
+    subset = select(table, keep=1000, balance="equal", groups=np.arange(2000) % 500)
+    assert {group["kept"] for group in subset.info["groups"]} == {2}
+    assert sorted(subset.ids.tolist()) == list(range(1000, 2000))
