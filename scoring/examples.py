@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.columns import Columns, Rows
-from scoring.contents import Images, Numbers, Texts
+from scoring.contents import Numbers, Texts
 from scoring.errors import InputError, bad_value, name_some
 from scoring.hashing import combine, fingerprint, hash_ids
+from scoring.images import Images
 from scoring.loaded import IdArray, Loaded
 from scoring.readers import open_source
 from scoring.schema import OWNER, Kind, Schema, choose
@@ -104,7 +105,7 @@ class Examples:
         }
         if isinstance(source, Examples):
             return source._reloaded(split, given, name, label_names)
-        opened = open_source(source)
+        opened = open_source(source, split)
         schema = choose(
             opened.columns, text=text, text_pair=text_pair, image=image, features=features, label=label, id=id
         )

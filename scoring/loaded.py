@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.columns import Columns, Rows, batches
-from scoring.contents import DIGEST_SIZE, Images, Numbers, Texts, count, nulls
+from scoring.contents import DIGEST_SIZE, Numbers, Texts, count, nulls
 from scoring.errors import InputError, name_some
 from scoring.hashing import hash_ids
+from scoring.images import Images
 from scoring.labels import Labels, read_labels
 from scoring.schema import OWNER, Schema
 from scoring.splits import Opened

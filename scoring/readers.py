@@ -36,13 +36,16 @@ _SPLIT_KEY = re.compile(r"^(?:(?P<name>.+)_)?(?P<split>train|test|val|valid|vali
 _KEY_SPLIT = re.compile(r"^(?P<split>train|test|val|valid|validation|dev)_(?P<name>.+)$")
 
 
-def open_source(source: Any) -> Opened:
-    """Columns and splits of ``source``; see :meth:`scoring.examples.Examples.load` for what it may be."""
+def open_source(source: Any, split: str | None = None) -> Opened:
+    """Columns and splits of ``source``; see :meth:`scoring.examples.Examples.load` for what it may be.
+
+    ``split`` only matters where the splits have different columns: then the others are left out.
+    """
     if isinstance(source, str | Path):
-        return _open_text(str(source))
+        return _open_text(str(source), split)
     module = type(source).__module__.partition(".")[0]
     if module == "datasets":
-        return _open_dataset(source)
+        return _open_dataset(source, split)
     if module == "pandas" and hasattr(source, "columns"):
         return Opened(
             ArrayColumns({str(name): source[name] for name in source.columns}), "DataFrame", "DataFrame"
@@ -67,7 +70,7 @@ def open_source(source: Any) -> Opened:
     )
 
 
-def _open_text(source: str) -> Opened:
+def _open_text(source: str, split: str | None) -> Opened:
     path = Path(source).expanduser()
     if source in BUILT_IN:  # a folder of that name is still there as ./digits
         return _open_digits()
@@ -79,7 +82,7 @@ def _open_text(source: str) -> Opened:
             raise _not_found(source)
         return _open_files(found, path.parent.name or "files", source)
     if path.is_dir():
-        return _open_folder(path, source)
+        return _open_folder(path, source, split)
     if path.suffix.lower() in (".npz", ".npy") and path.exists():
         return _open_numpy(path, source)
     if path.exists():
@@ -88,7 +91,7 @@ def _open_text(source: str) -> Opened:
         raise _not_found(source)  # a slip of the finger, not worth waiting for the network
     if _format(path) or path.suffix.lower() in (".npz", ".npy") or not _HUB_NAME.match(source):
         raise _not_found(source)
-    return _open_hub(source)
+    return _open_hub(source, split)
 
 
 def _open_digits() -> Opened:
@@ -133,16 +136,16 @@ def _open_files(paths: Sequence[Path], name: str, source: str) -> Opened:
     return with_split_column(DatasetColumns(dataset), name, source, paths[0].resolve().parent)
 
 
-def _open_folder(path: Path, source: str) -> Opened:
+def _open_folder(path: Path, source: str, split: str | None) -> Opened:
     with quiet(), _one_sentence(source):
         from datasets import load_dataset, load_from_disk
 
         saved = (path / "state.json").exists() or (path / "dataset_dict.json").exists()
         dataset = load_from_disk(str(path)) if saved else load_dataset(str(path.resolve()))
-    return _open_dataset(dataset, path.resolve().name, source, path.resolve())
+    return _open_dataset(dataset, split, path.resolve().name, source, path.resolve())
 
 
-def _open_hub(source: str) -> Opened:
+def _open_hub(source: str, split: str | None) -> Opened:
     name, _, config = source.partition(":")
     with quiet():
         from datasets import load_dataset
@@ -157,11 +160,15 @@ def _open_hub(source: str) -> Opened:
                     f"{', '.join(configs)}."
                 ) from None
             raise _not_found(source, f"({type(error).__name__}: {first_line(error)})") from None
-    return _open_dataset(dataset, source, source)
+    return _open_dataset(dataset, split, source, source)
 
 
 def _open_dataset(
-    dataset: Any, name: str | None = None, source: str | None = None, folder: Path | None = None
+    dataset: Any,
+    split: str | None,
+    name: str | None = None,
+    source: str | None = None,
+    folder: Path | None = None,
 ) -> Opened:
     kind = type(dataset).__name__
     if kind.startswith("Iterable"):
@@ -172,19 +179,24 @@ def _open_dataset(
         return with_split_column(DatasetColumns(dataset), name, source, folder)
     if not dataset:
         raise InputError(f"{OWNER}: {source} holds no data.")
+    parts = {str(each): part for each, part in dataset.items()}
+    features = [part.features for part in parts.values()]
+    if any(each != features[0] for each in features):
+        # Their columns cannot be joined, but the split that is wanted can be read alone.
+        wanted = "train" if split is None and "train" in parts else split
+        if wanted not in parts:
+            raise InputError(
+                f"{OWNER}: the splits of {source} differ in their columns, load one of {', '.join(parts)}."
+            )
+        parts = {wanted: parts[wanted]}
+    lengths = {each: len(part) for each, part in parts.items()}
+    if len(parts) == 1:
+        only = DatasetColumns(next(iter(parts.values())))
+        opened = with_split_column(only, name or source, source, folder)
+        return opened if opened.splits else replace(opened, splits=ranges(lengths))
     from datasets import concatenate_datasets
 
-    lengths = {str(split): len(part) for split, part in dataset.items()}
-    first = next(iter(dataset.values()))
-    if len(dataset) == 1:
-        opened = with_split_column(DatasetColumns(first), name or source, source, folder)
-        return opened if opened.splits else replace(opened, splits=ranges(lengths))
-    for split, part in dataset.items():
-        if part.features.type != first.features.type:
-            raise InputError(
-                f"{OWNER}: all splits of {source} must have the same columns, {split!r} differs."
-            )
-    joined = concatenate_datasets(list(dataset.values()))
+    joined = concatenate_datasets(list(parts.values()))
     return Opened(DatasetColumns(joined), name or source, source, ranges(lengths), folder)
 
 

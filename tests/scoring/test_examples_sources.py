@@ -18,6 +18,7 @@ import pytest
 import torch
 from PIL import Image
 
+from scoring.errors import InputError
 from scoring.examples import Examples
 
 ROWS = [{"text": f"row {row}", "label": ["up", "down"][row % 2]} for row in range(10)]
@@ -125,6 +126,15 @@ def test_dataset_objects():
     assert len(Examples.load(both, split="all")) == 12
     alone = Examples.load(datasets.DatasetDict(test=data))
     assert same(alone) and alone.split == "test"
+
+
+def test_splits_with_different_columns_load_one_at_a_time():
+    data = datasets.Dataset(TABLE)
+    both = datasets.DatasetDict(train=data, test=data.remove_columns("label"))
+    assert same(Examples.load(both)) and Examples.load(both).splits == ()
+    assert Examples.load(both, split="test").labels is None
+    with pytest.raises(InputError, match="differ in their columns, load one of train, test"):
+        Examples.load(both, split="all")
 
 
 def test_class_labels_keep_their_names_and_order():
