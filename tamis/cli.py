@@ -346,7 +346,7 @@ def select(
     if out is not None:
         subset.write(out)
     emit(
-        {"out": out and str(out), "rows": len(subset), **subset.manifest},
+        {"out": out and str(out), "rows": len(subset), **subset.info},
         as_json,
         lambda: show_subset(subset, out),
     )
