@@ -126,7 +126,8 @@ class Signals:
         """Entropy of the predicted distribution, (B,), nats; 0 log 0 = 0."""
         if "entropies" in self.summaries:
             return self.summaries["entropies"].double()
-        return torch.special.entr(self.probs_BC).sum(dim=1)
+        entropies_B: Tensor = torch.special.entr(self.probs_BC).sum(dim=1)
+        return entropies_B
 
     def margins(self, values_BC: Tensor) -> Tensor:
         """Gold value minus the largest other value of ``values_BC`` (logits or probabilities), (B,)."""

@@ -72,8 +72,8 @@ def sweep_block(
         for column in readers:
             state = states[column.name]
             row = {key: values[index] for key, values in state.items()}
-            for key, values in column.step(scorers[column.name, sweep], signals, row).items():
-                state[key][index] = values
+            for key, updated in column.step(scorers[column.name, sweep], signals, row).items():
+                state[key][index] = updated
             seen[column.name][index] = True
         advance(len(signals))
     finals = {name: column.final(states[name]) for name, column in columns.items()}

@@ -88,34 +88,34 @@ def show_table(table: ScoreTable, path: Path | None) -> None:
 
 
 def show_subset(subset: Subset, path: Path | None) -> None:
-    """How many were kept, by which rule, and the first of them."""
-    manifest = subset.manifest
+    """How many were kept, by which rule, and from which classes."""
+    info = subset.info
     where = f", written to {path}" if path else ""
-    console().print(f"kept {len(subset):,} of {manifest['candidates']:,} examples{where}")
-    rows = [
-        [key, manifest[key]]
-        for key in ("by", "take", "keep", "balance", "seed")
-        if manifest.get(key) is not None
-    ]
-    console().print(grid("", ["rule", ""], rows, left=2))
-    if groups := manifest.get("groups"):
-        rows = [[group, row["available"], row["kept"]] for group, row in groups.items()]
-        console().print(grid("", ["class", "examples", "kept"], rows))
+    of = f" of {info['of']:,}" if isinstance(info.get("of"), int) else ""
+    console().print(f"kept {len(subset):,}{of} examples{escape(where)}")
+    rule = info.get("select") or {}
+    shown = ("by", "take", "keep", "balance", "seed")
+    console().print(
+        "  ".join(f"{key} {escape(cell(rule[key]))}" for key in shown if rule.get(key) is not None)
+    )
+    if groups := info.get("groups"):
+        console().print(grid("", list(groups[0]), [list(row.values()) for row in groups]))
 
 
 def describe_file(
     path: Path, by: str | None, top: int, bottom: int, examples: Examples | None
 ) -> tuple[dict[str, Any], Print]:
     """A score table or a subset as a document, and the function that prints it."""
-    from scoring.manifest import kind_of
+    from scoring.manifest import read_parquet
     from scoring.table import ScoreTable
-    from selection.subset import Subset
+    from selection.subset import KIND, Subset
 
-    if kind_of(path) == "subset":
+    manifest = read_parquet(path, "tamis show")[1] if path.is_file() else None
+    if manifest is not None and manifest["kind"] == KIND:
         if by is not None:
             raise InputError("tamis show: --by orders a score table, but this is a subset; leave it out.")
         subset = Subset.read(path)
-        return {"path": str(path), "rows": len(subset), **subset.manifest}, lambda: show_subset(subset, path)
+        return {"path": str(path), "rows": len(subset), **subset.info}, lambda: show_subset(subset, path)
     table = ScoreTable.read(path)
     if by is None:
         document = {"path": str(path), "rows": len(table), "info": table.info, "columns": table.describe()}

@@ -70,7 +70,10 @@ class CheckpointSweep:
     def read(self, sweep: Pass, name: str, rows: IntArray) -> Iterator[tuple[IntArray, Signals]]:
         """Length-sorted batches, plan by plan; the same cut at every checkpoint of the run."""
         model = self.run.load(
-            self.checkpoints[sweep.where], model=self.model, trust_remote_code=self.trust_remote_code
+            self.checkpoints[sweep.where],
+            self.examples,
+            model=self.model,
+            trust_remote_code=self.trust_remote_code,
         )
         labels = self._labels(model)
         model.module.to(self.device)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.checkpoints import Checkpoints, find_runs
-from scoring.errors import InputError, name_some, unknown_name
+from scoring.errors import InputError, unknown_name
 from scoring.ids import find_rows
 from scoring.signals import Signals, View
 from scoring.sources.checkpoint_sweep import CheckpointSweep
@@ -62,7 +62,9 @@ class RunSource:
         for name, runs in groups.items():
             of = {run.fold["of"] for run in runs if run.fold is not None}
             if of and len(runs) != max(of):
-                raise InputError(f"score: {name} must hold all its {max(of)} folds, got {len(runs)}; finish training first.")
+                raise InputError(
+                    f"score: {name} must hold all its {max(of)} folds, got {len(runs)}; finish training first."
+                )
 
     def _member(self, run: Checkpoints, sweep_options: dict[str, Any]) -> _Member:
         held_out = run.held_out()
@@ -71,7 +73,9 @@ class RunSource:
             ids, role = held_out
             known = set(self.examples.ids.tolist())
             here = [id_ for id_ in np.asarray(ids).tolist() if id_ in known]
-            at = find_rows(self.examples.ids, np.asarray(here, dtype=np.asarray(ids).dtype), "score", "the examples")
+            at = find_rows(
+                self.examples.ids, np.asarray(here, dtype=np.asarray(ids).dtype), "score", "the examples"
+            )
             scores_N[:] = role == "evaluation"
             scores_N[at] = role == "fold"
         sweep = CheckpointSweep(run, self.examples, **sweep_options)
@@ -94,7 +98,9 @@ class RunSource:
         found = [self._member_passes(run, member, view) for member in members]
         if len({len(passes) for passes in found}) > 1:
             counts = ", ".join(str(len(passes)) for passes in found)
-            raise InputError(f"score: the folds of {self.runs[run]} must have equally many {view} passes, got {counts}.")
+            raise InputError(
+                f"score: the folds of {self.runs[run]} must have equally many {view} passes, got {counts}."
+            )
         return found[0]
 
     def stored(self, run: int, view: View) -> frozenset[str]:
@@ -102,14 +108,17 @@ class RunSource:
         labels = frozenset() if self.examples.labels is None else frozenset({"labels"})
         return frozenset.intersection(
             *(
-                member.recorded.stored(view) | labels if self._recorded(member, view) else member.sweep.stored()
+                member.recorded.stored(view) | labels
+                if self._recorded(member, view)
+                else member.sweep.stored()
                 for member in self._members[run]
             )
         )
 
     def covers(self, run: int) -> npt.NDArray[np.bool_]:
         """Examples that some fold of the run may score."""
-        return np.logical_or.reduce([member.scores_N for member in self._members[run]])
+        covered: npt.NDArray[np.bool_] = np.logical_or.reduce([m.scores_N for m in self._members[run]])
+        return covered
 
     def read(self, sweep: Pass, needs: frozenset[str], rows: IntArray) -> Iterator[tuple[IntArray, Signals]]:
         """Batches of each fold in turn, over the rows that it may score."""

@@ -1,0 +1,84 @@
+"""Cross-fitting: every example gets a model that did not train on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scoring.checkpoints import RunDirectory
+from scoring.errors import InputError, bad_value
+from scoring.examples import Examples
+from scoring.hashing import hash64
+from training.job import Job
+from training.run import RESUME_SECONDS, train_one
+from training.settings import Settings
+
+IntArray = npt.NDArray[np.int64]
+
+
+def assign_folds(examples: Examples, folds: int, seed: int) -> IntArray:
+    """Fold of every example, (N,) int64: within each class in turn, in the order of hash(seed, id).
+
+    Fold sizes differ by at most one, and so do the counts of each class. Row order plays no part.
+    """
+    if examples.labels is None:
+        raise InputError("train_folds: examples must have labels, since folds are stratified by class.")
+    if not isinstance(folds, int) or not 2 <= folds <= len(examples):
+        raise bad_value(
+            "folds",
+            "train_folds",
+            folds,
+            f"a whole number from 2 to the number of examples ({len(examples):,})",
+        )
+    order = np.lexsort((hash64(seed, examples.ids), examples.labels))
+    fold_N = np.empty(len(examples), dtype=np.int64)
+    fold_N[order] = np.arange(len(examples)) % folds
+    return fold_N
+
+
+def train_folds(
+    examples: Examples,
+    model: Any,
+    *,
+    folds: int,
+    out: str | Path,
+    seeds: Iterable[int] = (0,),
+    model_options: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    resume_seconds: float = RESUME_SECONDS,
+    trust_remote_code: bool = False,
+    progress: bool = False,
+    **settings: Any,
+) -> list[RunDirectory]:
+    """Train ``folds`` models per seed, each on all folds but one, in ``out/seed-0/fold-0`` ...
+
+    Each is evaluated on the fold it left out. ``score(examples, ..., out)`` then scores every example by the model
+    that did not see it, and counts the folds of a seed as one run. Options as for ``train``.
+    """
+    settings = {"checkpoint_every": None, "evaluate_every": None, **settings}
+    try:
+        checked = Settings(**settings)
+    except TypeError as error:
+        raise InputError(f"train_folds: {str(error).removeprefix('Settings.__init__() ')}.") from None
+    runs = []
+    for seed in seeds:
+        fold_N = assign_folds(examples, folds, seed)
+        for index in range(folds):
+            held_out = np.flatnonzero(fold_N == index)
+            rows = np.flatnonzero(fold_N != index)
+            job = Job(
+                examples, rows, np.ones(len(rows)), examples.take(held_out), "left_out", held_out, None
+            )  # fmt: skip
+            runs.append(
+                train_one(
+                    job, model, checked, Path(out) / f"seed-{seed}" / f"fold-{index}", seed,
+                    model_options=model_options, device=device, resume_seconds=resume_seconds,
+                    trust_remote_code=trust_remote_code, show_progress=progress,
+                    fold={"index": index, "of": folds, "seed": seed},
+                )
+            )  # fmt: skip
+    return runs

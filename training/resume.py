@@ -1,0 +1,38 @@
+"""The state from which an interrupted run continues: ``resume-00000100/`` in the run directory."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from scoring.checkpoints import load_tensors, save_tensors
+from scoring.files import atomic_folder
+
+
+def save_resume(run: Path, step: int, state: Mapping[str, Any]) -> None:
+    """Write the state whole, then remove older ones."""
+    folder = run / f"resume-{step:08}"
+    with atomic_folder(folder) as temporary:
+        save_tensors(temporary / "state", state)
+    for other in run.glob("resume-*"):
+        if other != folder:
+            shutil.rmtree(other)
+
+
+def load_resume(run: Path) -> Any:
+    """The newest state, or None."""
+    folders = sorted(run.glob("resume-*"))
+    return load_tensors(folders[-1] / "state") if folders else None
+
+
+def drop_resume(run: Path) -> None:
+    """Remove all states and what a killed process left half-written: the run is finished."""
+    for folder in (
+        *run.glob("resume-*"),
+        *run.glob(".*.tmp"),
+        *run.glob("*/.*.tmp"),
+        *run.glob("*/*/.*.tmp"),
+    ):
+        shutil.rmtree(folder) if folder.is_dir() else folder.unlink()

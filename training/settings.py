@@ -1,0 +1,92 @@
+"""The settings of a training: checked once, stored in run.json, part of what identifies a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from scoring.errors import InputError, bad_value, unknown_name
+from scoring.inference import PRECISIONS
+from training.cadence import Cadence
+from training.optim import SCHEDULES, warmup_steps
+
+DEFAULT_EPOCHS = 10
+MOST_AUTO = 20
+RECORD = (False, True, "auto", "logits", "summary")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """See ``training.run.train``."""
+
+    epochs: int | None = None
+    steps: int | None = None
+    batch_size: int = 64
+    accumulate: int = 1
+    optimizer: str = "adamw"
+    lr: float | None = None
+    weight_decay: float | None = None
+    optimizer_options: Mapping[str, Any] = field(default_factory=dict)
+    schedule: str = "cosine"
+    warmup: float = 0.0
+    clip: float | None = None
+    precision: str = "float32"
+    record: bool | str = False
+    clean_every: str | int | None = "auto"
+    checkpoint_every: str | int | None = "auto"
+    evaluate_every: str | int | None = "auto"
+    save_optimizer: bool = False
+
+    def __post_init__(self) -> None:
+        if self.epochs is not None and self.steps is not None:
+            raise InputError("train: give epochs or steps, not both.")
+        for name in ("epochs", "steps", "batch_size", "accumulate"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise bad_value(name, "train", value, "a whole number of at least 1")
+        for name in ("lr", "clip"):
+            value = getattr(self, name)
+            if value is not None and not (value > 0 and math.isfinite(value)):
+                raise bad_value(name, "train", value, "a positive number")
+        if self.accumulate > self.batch_size:
+            raise bad_value("accumulate", "train", self.accumulate, f"at most batch_size ({self.batch_size})")
+        if self.schedule not in SCHEDULES:
+            raise unknown_name("schedule", "train", self.schedule, SCHEDULES)
+        if self.precision not in PRECISIONS:
+            raise unknown_name("precision", "train", self.precision, PRECISIONS)
+        if self.record not in RECORD:
+            raise bad_value("record", "train", self.record, "True, False, 'logits' or 'summary'")
+        warmup_steps(self.warmup, 1)
+        for name in ("clean_every", "checkpoint_every", "evaluate_every"):
+            value = getattr(self, name)
+            if value != "auto":
+                Cadence.parse(value, name, "train")
+
+    def total_steps(self, rows: int) -> int:
+        """Updates in all, for a training set of ``rows``."""
+        if self.steps is not None:
+            return self.steps
+        return (self.epochs or DEFAULT_EPOCHS) * self.steps_per_epoch(rows)
+
+    def steps_per_epoch(self, rows: int) -> int:
+        """Updates per epoch; the last batch of an epoch may be smaller."""
+        return math.ceil(rows / self.batch_size)
+
+    def cadence(self, name: str, rows: int) -> Cadence:
+        """A cadence; ``auto`` is every epoch, thinned out so that there are at most 20 (and the end)."""
+        value = getattr(self, name)
+        if value != "auto":
+            return Cadence.parse(value, name, "train")
+        epochs = self.total_steps(rows) / self.steps_per_epoch(rows)
+        return Cadence(max(1, math.ceil(epochs / MOST_AUTO)), "epoch")
+
+    @property
+    def keep(self) -> str:
+        """What the recorder keeps."""
+        return self.record if isinstance(self.record, str) else "auto"
+
+    def to_json(self) -> dict[str, Any]:
+        """For run.json."""
+        return {**asdict(self), "optimizer_options": dict(self.optimizer_options)}
