@@ -68,7 +68,7 @@ class BagClassifier(nn.Module):
         self.register_buffer("idf", torch.ones(buckets))
         self.bag = nn.EmbeddingBag(buckets, widths[0], mode="sum")
         # inputs have norm 1; the hidden layer starts with outputs of that order, a softmax near uniform
-        nn.init.normal_(self.bag.weight, std=0.3 if hidden else 0.01)
+        nn.init.normal_(self.bag.weight, std=0.03 if hidden else 0.01)
         self.bias = nn.Parameter(torch.zeros(widths[0]))
         self.rest = nn.Sequential()
         for before, after in pairwise(widths):
@@ -92,16 +92,19 @@ def _perceptron(size: int, hidden: tuple[int, ...], num_classes: int) -> tuple[n
     return body, nn.Linear(size, num_classes)
 
 
-def _convolutions(shape: tuple[int, ...], channels: tuple[int, ...]) -> nn.Module:
-    """conv3x3, batch norm, ReLU per width; halves height and width while both are at least 4; global average."""
+def _convolutions(shape: tuple[int, ...], channels: tuple[int, ...], depth: int) -> nn.Module:
+    """Per width ``depth`` times conv3x3, batch norm, ReLU; halves H and W while both are at least 4; global average."""
     height, width, before = shape
     body = nn.Sequential()
     for after in channels:
-        body.extend([nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()])
+        for _ in range(depth):
+            body.extend(
+                [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+            )
+            before = after
         if min(height, width) >= 4:
             body.append(nn.MaxPool2d(2))
             height, width = height // 2, width // 2
-        before = after
     return body.extend([nn.AdaptiveAvgPool2d(1), nn.Flatten()])
 
 
@@ -115,7 +118,9 @@ def native_network(
     inputs = Standardize((shape[2], 1, 1) if kind == "image" else shape)
     if name == "cnn":
         channels = tuple(options["channels"])
-        return VectorClassifier(inputs, _convolutions(shape, channels), nn.Linear(channels[-1], num_classes))
+        return VectorClassifier(
+            inputs, _convolutions(shape, channels, options["depth"]), nn.Linear(channels[-1], num_classes)
+        )
     body, head = _perceptron(math.prod(shape), hidden, num_classes)
     return VectorClassifier(inputs, body, head)
 

@@ -37,6 +37,17 @@ _OFFSET_POSITIONS = {
     "data2vec-text",
 }
 
+_TOKENIZER_FILES = (
+    "tokenizer_config.json",
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "spm.model",
+)
+
 Built = tuple["PreTrainedModel", Inputs, Options]
 
 
@@ -97,14 +108,15 @@ def _small_bert(examples: Examples, options: Options) -> Built:
 
 
 def _small_vision(name: str, examples: Examples, options: Options) -> Built:
-    inputs = pixel_inputs(examples, options)
+    inputs = pixel_inputs(examples, options, channels_last=name == "small-resnet")
     mean, std = pixel_statistics(examples, inputs)
     inputs.key, inputs.mean, inputs.std = "pixel_values", mean.tolist(), std.tolist()
     height, width, channels = inputs.shape
     if name == "small-vit":
         return architectures.small_vit((height, width, channels), options, _labels(examples)), inputs, options
-    # The stem of a ResNet halves the image twice; small images are enlarged so that something is left.
-    inputs.enlarge = -(-48 // min(height, width))
+    if not inputs.resize:
+        # The stem of a ResNet halves the image twice; small images are enlarged so that something is left.
+        inputs.enlarge = -(-48 // min(height, width))
     shape = (height * inputs.enlarge, width * inputs.enlarge, channels)
     return architectures.small_resnet(shape, options, _labels(examples)), inputs, options
 
@@ -158,6 +170,11 @@ def load_tokenizer(path: str | Path, trust_remote_code: bool = False) -> PreTrai
     """The tokenizer of a folder or hub name."""
     from transformers import AutoTokenizer
 
+    if _local(path) and not any((Path(path) / name).is_file() for name in _TOKENIZER_FILES):
+        # transformers would make one with an empty vocabulary
+        raise InputError(
+            f"model folder {str(path)!r} holds no tokenizer (none of {', '.join(_TOKENIZER_FILES)})."
+        )
     with _explained(path, "a tokenizer", trust_remote_code), quiet():
         return AutoTokenizer.from_pretrained(
             path, trust_remote_code=trust_remote_code, local_files_only=_local(path)
@@ -186,8 +203,9 @@ def read_folder(
     if kind not in (None, read):
         raise bad_value("examples", f"model {str(path)!r}", kind, f"{read} examples")
     network = load_network(path, read, trust_remote_code=trust_remote_code)
-    file = "tokenizer_config.json" if read == "text" else "preprocessor_config.json"
-    source = beside or next((folder for folder in (path, path.parent) if (folder / file).is_file()), path)
+    files = _TOKENIZER_FILES if read == "text" else ("preprocessor_config.json", "processor_config.json")
+    folders = [folder for folder in (path, path.parent) if any((folder / file).is_file() for file in files)]
+    source = beside or (folders or [path])[0]
     if read == "image":
         return network, processor_inputs(load_processor(source, trust_remote_code), network)
     return network, token_inputs(load_tokenizer(source, trust_remote_code), network, max_length)
@@ -233,17 +251,15 @@ def _explained(path: str | Path, wanted: str, trust_remote_code: bool) -> Iterat
     except (OSError, ValueError, KeyError, ImportError) as error:
         if isinstance(error, InputError):
             raise
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split()).split(". ")[0].rstrip(".")[:300] + "."
         if "trust_remote_code" in reason and not trust_remote_code:
             raise InputError(
                 f"model {str(path)!r} needs code from its repository; read that code, then pass trust_remote_code=True."
             ) from None
         if _local(path):
-            raise InputError(
-                f"model folder {str(path)!r} does not load as {wanted}: {reason[:200]}"
-            ) from None
+            raise InputError(f"model folder {str(path)!r} does not load as {wanted}: {reason}") from None
         offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") == "1" else ""
         raise InputError(
             f"model {str(path)!r} is no folder, and the Hugging Face hub gave no {wanted.split(' ', 1)[1]} of that "
-            f"name{offline}: {reason[:200]}"
+            f"name{offline}: {reason}"
         ) from None

@@ -115,6 +115,7 @@ class PixelInputs(Inputs):
 
     Pixels are divided by 255; with ``mean`` and ``std`` they are standardised too (models whose checkpoint is a
     Hugging Face folder keep these in their processor, ours inside the network). ``enlarge`` repeats every pixel.
+    ``channels_last`` is the memory order in which convolutions run faster (2-4 times on CPU); the shape is the same.
     ``resize`` lets images of other sizes in, through bilinear interpolation; without it they are an error.
     """
 
@@ -129,11 +130,13 @@ class PixelInputs(Inputs):
         enlarge: int = 1,
         mean: list[float] | None = None,
         std: list[float] | None = None,
+        channels_last: bool = False,
     ) -> None:
         assert len(shape) == 3
         self.shape = tuple(int(size) for size in shape)
         self.key, self.resize, self.enlarge = key, resize, enlarge
         self.mean, self.std = mean, std
+        self.channels_last = channels_last
 
     def prepare(self, examples: Examples, rows: IntArray | None = None) -> Prepared:
         rows = self.rows_of(examples, rows)
@@ -167,11 +170,14 @@ class PixelInputs(Inputs):
     def tensors(self, values: npt.NDArray[Any]) -> Batch:
         import torch
 
-        x = torch.from_numpy(values).permute(0, 3, 1, 2).contiguous().float() / 255.0
+        pixels = torch.from_numpy(values)
+        if self.enlarge > 1:
+            pixels = pixels.repeat_interleave(self.enlarge, dim=1).repeat_interleave(self.enlarge, dim=2)
+        x = pixels.permute(0, 3, 1, 2).float() / 255.0
         if self.mean is not None and self.std is not None:
             x = (x - torch.tensor(self.mean).view(-1, 1, 1)) / torch.tensor(self.std).view(-1, 1, 1)
-        if self.enlarge > 1:
-            x = x.repeat_interleave(self.enlarge, dim=2).repeat_interleave(self.enlarge, dim=3)
+        if not self.channels_last:
+            x = x.contiguous()
         return {self.key: x}
 
     def describe(self) -> dict[str, Any]:
@@ -183,6 +189,7 @@ class PixelInputs(Inputs):
             "enlarge": self.enlarge,
             "mean": self.mean,
             "std": self.std,
+            "channels_last": self.channels_last,
         }
 
     def save(self, folder: Path) -> None:

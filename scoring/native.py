@@ -37,15 +37,15 @@ def build_native(
         assert isinstance(network, VectorClassifier)
         fit_standardize(network.inputs, feature_statistics(examples))
         return network, FeatureInputs(examples.input_shape[0]), options
-    pixels = pixel_inputs(examples, options)
+    pixels = pixel_inputs(examples, options, channels_last=name == "cnn")
     network = native_network(name, "image", pixels.shape, classes, options)
     assert isinstance(network, VectorClassifier)
     fit_standardize(network.inputs, pixel_statistics(examples, pixels))
     return network, pixels, options
 
 
-def pixel_inputs(examples: Examples, options: Options) -> PixelInputs:
+def pixel_inputs(examples: Examples, options: Options, *, channels_last: bool) -> PixelInputs:
     """Images at the size of the option ``image_size``, else at the size that all images must have."""
     shape = examples.input_shape
     size = options.get("image_size")
-    return PixelInputs((*(size or shape[:2]), shape[2]), resize=size is not None)
+    return PixelInputs((*(size or shape[:2]), shape[2]), resize=size is not None, channels_last=channels_last)
