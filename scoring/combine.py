@@ -26,7 +26,9 @@ def combine_runs(
     """
     data: Arrays = {}
     roles: dict[str, str] = {}
-    for name in [key for key in runs[0] if not key.endswith(" seen")]:
+    outputs = [key for key in runs[0] if not key.endswith(" seen")]
+    names = [column.name for column in columns]
+    for name in sorted(outputs, key=lambda output: names.index(column_of(columns, output).name)):
         column = column_of(columns, name)
         values_RN = torch.from_numpy(np.stack([run[name] for run in runs]))
         seen_RN = torch.from_numpy(np.stack([run[f"{name} seen"] for run in runs]))

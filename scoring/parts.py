@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scoring.files import write_atomic
 from scoring.errors import InputError
+from scoring.files import write_atomic
 
 Arrays = dict[str, npt.NDArray[Any]]
 

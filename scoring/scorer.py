@@ -47,8 +47,10 @@ class Scorer:
     default_steps: ClassVar[str] = "last"
     """The step rule when the user names none."""
 
-    fits: ClassVar[bool] = False
-    """Whether ``fit`` must see all rows of a checkpoint before ``score`` is called."""
+    @property
+    def fits(self) -> bool:
+        """Whether ``fit`` must see all rows of a checkpoint before ``score`` is called."""
+        return False
 
     @property
     def meaning(self) -> Meaning:

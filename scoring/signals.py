@@ -104,15 +104,16 @@ class Signals:
 
     @cached_property
     def predictions_B(self) -> Tensor:
-        """The most probable class, (B,) int64; ties go to the lowest class index."""
+        """The most probable class, (B,) int64; ties go to the lowest class index; -1 where a logit is NaN."""
         if "predictions" in self.summaries:
             return self.summaries["predictions"].long()
-        return self.logits_BC.argmax(dim=1)
+        return torch.where(self.logits_BC.isnan().any(dim=1), -1, self.logits_BC.argmax(dim=1))
 
     @cached_property
     def correct_B(self) -> Tensor:
-        """1.0 where the prediction is the gold label, (B,)."""
-        return (self.predictions_B == self.labels_B).double()
+        """1.0 where the prediction is the gold label, else 0.0, (B,); NaN where there is no prediction."""
+        right_B = (self.predictions_B == self.labels_B).double()
+        return torch.where(self.predictions_B < 0, float("nan"), right_B)
 
     @cached_property
     def logit_margins_B(self) -> Tensor:

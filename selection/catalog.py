@@ -63,6 +63,16 @@ def make_strategy(take: str | Strategy | type[Strategy], options: Mapping[str, A
         ) from error
 
 
+def describe_strategies() -> list[dict[str, Any]]:
+    """One row per name: its first line and options."""
+    rows = []
+    for name in strategy_names():
+        found: Any = _load(STRATEGIES.get(name) or _entry_points()[name], name)
+        doc = (found.__doc__ or "").strip().splitlines()[0]
+        rows.append({"name": name, "doc": doc, "options": [field.name for field in fields(found)]})
+    return rows
+
+
 def _entry_points() -> dict[str, str]:
     return {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
 

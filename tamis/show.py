@@ -170,18 +170,18 @@ def _label(label: float | None, names: Sequence[str]) -> str | None:
 def describe_catalog() -> tuple[dict[str, Any], Print]:
     """Scorers, strategies and models as a document, and the function that prints them."""
     from scoring.catalog import describe
-    from scoring.models import MODELS
-    from selection.catalog import describe as describe_strategies
+    from scoring.model_options import describe_models
+    from selection.catalog import describe_strategies
 
-    document = {"scorers": describe(), "strategies": describe_strategies(), "models": dict(MODELS)}
+    document = {"scorers": describe(), "strategies": describe_strategies(), "models": describe_models()}
 
     def print_it() -> None:
         scorers = [[row["name"], row["meaning"], row["view"], row["doc"]] for row in document["scorers"]]
         console().print(grid("Scorers", ["name", "high means", "view", "what it is"], scorers, left=4))
         strategies = [[row["name"], row["doc"]] for row in document["strategies"]]
         console().print(grid("\nStrategies (--take)", ["name", "what it keeps"], strategies, left=2))
-        models = list(document["models"].items())
-        console().print(grid("\nModels", ["name", "what it is"], models, left=2))
+        models = [[row["name"], ", ".join(row["reads"]), row["doc"]] for row in document["models"]]
+        console().print(grid("\nModels (--model)", ["name", "reads", "what it is"], models, left=3))
         console().print("Any Hugging Face model name or folder and module:function are models too.")
 
     return document, print_it

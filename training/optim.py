@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn, optim
 
 from scoring.errors import InputError, bad_value, missing_extra, unknown_name
+from scoring.model_options import learning_rate
 
 SCHEDULES = ("constant", "linear", "cosine")
 
@@ -21,15 +22,10 @@ _TORCH = {
     and name not in ("Optimizer", "LBFGS", "SparseAdam")
 }
 
-DEFAULT_LR = {"sgd": 0.1}
-DEFAULT_LR_PRETRAINED = 5e-5
 
-
-def default_lr(optimizer: str, pretrained: bool) -> float:
-    """0.1 for SGD, 5e-5 for adapting a pretrained model, else 1e-3."""
-    if optimizer.lower() in DEFAULT_LR:
-        return DEFAULT_LR[optimizer.lower()]
-    return DEFAULT_LR_PRETRAINED if pretrained else 1e-3
+def default_lr(optimizer: str, model: str, kind: str) -> float:
+    """0.1 for SGD; for others what suits AdamW with this model (``scoring.model_options.learning_rate``)."""
+    return 0.1 if optimizer.lower() == "sgd" else learning_rate(model, kind)
 
 
 def make_optimizer(

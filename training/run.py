@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 from scoring.checkpoints import RunDirectory
 from scoring.errors import InputError, bad_value
 from scoring.examples import Examples
-from scoring.hashing import derive_seed, digest, hash64
+from scoring.hashing import derive_seed, digest, hash64, hash_ids
 from scoring.inference import autocast, pick_device, to_device
 from scoring.models import Model, build_model
 from scoring.progress import Advance, progress
@@ -73,11 +73,11 @@ def train(
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         resume_seconds: How often the state from which an interrupted run continues is written.
         settings: ``epochs`` (default 10) or ``steps``; ``batch_size`` 64 examples per update, in ``accumulate``
-            micro-batches; ``optimizer`` "adamw", ``lr``, ``weight_decay``, ``optimizer_options``; ``schedule`` "cosine",
-            "linear" or "constant", with ``warmup``; ``clip``, the largest gradient norm; ``precision`` of the forward
-            pass; ``record`` per-example signals (True, "logits", "summary") with clean passes every ``clean_every``;
-            ``checkpoint_every``, ``evaluate_every``: "1 epoch", "100 steps", None for the end only, or "auto": every
-            epoch, thinned out to at most 20; ``save_optimizer`` in checkpoints.
+            micro-batches; ``optimizer`` "adamw", ``lr``, ``weight_decay``, ``optimizer_options``; ``schedule``
+            "cosine", "linear" or "constant", with ``warmup``; ``clip``, the largest gradient norm; ``precision`` of
+            the forward pass; ``record`` per-example signals (True, "logits", "summary") with clean passes every
+            ``clean_every``; ``checkpoint_every``, ``evaluate_every``: "1 epoch", "100 steps", None for the end only,
+            or "auto": every epoch, thinned out to at most 20; ``save_optimizer`` in checkpoints.
 
     Raises:
         InputError: A setting, subset or data that do not fit. TrainingDiverged: the loss is not finite.
@@ -171,14 +171,13 @@ class _Loop:
         self.seed, self.device = seed, device
         net.module.to(device)
         assert job.examples.labels is not None
-        self.ids_N = job.examples.ids[job.rows]
+        self.hashes_N = hash_ids(job.examples.ids[job.rows]).view(np.int64)
         self.labels_N = torch.from_numpy(job.examples.labels[job.rows])
         self.weights_N = torch.from_numpy(job.weights).float()
         self.steps_per_epoch = settings.steps_per_epoch(len(job.rows))
         self.total = settings.total_steps(len(job.rows))
         self.warmup = warmup_steps(settings.warmup, self.total)
-        pretrained = net.spec["family"] == "huggingface" and not net.spec["name"].startswith("small-")
-        self.lr = settings.lr or default_lr(settings.optimizer, pretrained)
+        self.lr = settings.lr or default_lr(settings.optimizer, net.spec["name"], net.spec["kind"])
         options = dict(settings.optimizer_options)
         if settings.weight_decay is not None:
             options["weight_decay"] = settings.weight_decay
@@ -239,7 +238,7 @@ class _Loop:
                 if epoch != order_epoch:
                     order_epoch, order = epoch, self._order(epoch)
                 batch = order[within * settings.batch_size : (within + 1) * settings.batch_size]
-                torch.manual_seed(derive_seed("step", self.seed, self.step))
+                _seed(derive_seed("step", self.seed, self.step), self.device)
                 lr = self.lr * schedule_factor(settings.schedule, self.step, self.total, self.warmup)
                 for group in self.optimizer.param_groups:
                     group["lr"] = lr
@@ -283,7 +282,7 @@ class _Loop:
 
     def _order(self, epoch: int) -> IntArray:
         """The order of an epoch, which the order of the data has no part in."""
-        return np.argsort(hash64(derive_seed("order", self.seed, epoch), self.ids_N), kind="stable")
+        return np.argsort(hash64(derive_seed("order", self.seed, epoch), self.hashes_N), kind="stable")
 
     def _update(self, batch: IntArray) -> float:
         """One optimizer step; gives the weighted mean loss before it."""
@@ -299,7 +298,7 @@ class _Loop:
                 logits_BC.float(), self.labels_N[index].to(self.device), reduction="none"
             )
             loss = (losses_B * self.weights_N[index].to(self.device)).sum() / len(batch)
-            self.scaler.scale(loss).backward()
+            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
             self.units += inputs["input_ids"].numel() if "input_ids" in inputs else len(part)
             if self.recorder is not None:
@@ -319,7 +318,7 @@ class _Loop:
         self.directory.finish(status="diverged", steps=self.step)
         before = self.loss_sum / self.loss_count if self.loss_count else None
         raise TrainingDiverged(
-            f"train: the loss became {value} at step {self.step + 1:,} of {self.total:,} with learning rate {self.lr:g} "
+            f"train: the loss became {value} at step {self.step + 1:,} of {self.total:,} with lr {self.lr:g} "
             f"(mean loss before: {'none' if before is None else f'{before:.4g}'}); try a lower lr, warmup or clip."
         )
 
@@ -376,6 +375,15 @@ def _open(out: Path, request: dict[str, Any]) -> RunDirectory | None:
             "choose another out, or delete it."
         )
     return run
+
+
+def _seed(seed: int, device: torch.device) -> None:
+    """Seed what dropout draws from; ``torch.manual_seed`` formats a stack trace per absent accelerator."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
 
 
 @contextmanager

@@ -77,7 +77,7 @@ class ArraySource:
 
     def _labels(self, labels: npt.NDArray[np.generic]) -> IntArray:
         whole = labels.dtype.kind in "iu" or (
-            labels.dtype.kind == "f" and bool(np.all(labels == np.floor(labels)))  # type: ignore[call-overload]
+            labels.dtype.kind == "f" and bool(np.all(labels == np.floor(labels)))
         )
         if labels.shape != (self.n,) or not whole:
             given = f"{labels.dtype} of shape {labels.shape}"

@@ -1,0 +1,200 @@
+"""Scorers by name: a literal catalogue, loaded on use, and what other packages add by entry points.
+
+A request is ``name[:variant][(option=value, ...)][@step rule]``: ``el2n``, ``el2n:brier@mean``,
+``forgetting(never_learned=inf)``, ``loss@epoch=3``; or ``module:Class`` for a scorer of the user's own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+from scoring.errors import InputError, bad_value, unknown_name
+
+if TYPE_CHECKING:
+    from scoring.scorer import Scorer
+    from scoring.steps import StepRule
+
+ENTRY_POINTS = "tamis.scorers"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a scorer lives, and the options that make the variant."""
+
+    place: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _at(module: str, name: str, **options: Any) -> Entry:
+    return Entry(f"scoring.scorers.{module}:{name}", options)
+
+
+SCORERS: Mapping[str, Entry] = {
+    "accuracy_over_time": _at("cartography", "AccuracyOverTime"),
+    "aum": _at("aum", "AUM"),
+    "aum:ccs-sum": _at("aum", "AUMSum"),
+    "confidence": _at("confidence", "Confidence"),
+    "confidence_weighted_entropy": _at("label_quality", "ConfidenceWeightedEntropy"),
+    "consensus_label": _at("over_runs", "ConsensusLabel"),
+    "correctness": _at("cartography", "Correctness"),
+    "ddd": _at("over_runs", "DichotomousDifficulty"),
+    "el2n": _at("el2n", "EL2N"),
+    "el2n:brier": _at("el2n", "EL2N", form="brier"),
+    "el2n:ccs-sum": _at("el2n", "EL2NSum"),
+    "el2n:l1": _at("el2n", "EL2N", form="l1"),
+    "el2n:paul2021": _at("el2n", "EL2N"),
+    "entropy": _at("entropy", "Entropy"),
+    "entropy:normalized": _at("entropy", "NormalizedEntropy"),
+    "first_learned": _at("learning_time", "FirstLearned"),
+    "forgetting": _at("forgetting", "Forgetting"),
+    "forgetting:cartography": _at("forgetting", "Forgetting", never_learned=1000, runs="mean"),
+    "forgetting:deepcore": _at("forgetting", "Forgetting", never_learned="zero", runs="mean"),
+    "forgetting:paul2021": _at("forgetting", "Forgetting", never_learned="inf", runs="mean"),
+    "forgetting:toneva2019": _at("forgetting", "Forgetting"),
+    "iteration_learned": _at("learning_time", "IterationLearned"),
+    "loss": _at("loss", "Loss"),
+    "margin": _at("margin", "LabelMargin"),
+    "margin:label": _at("margin", "LabelMargin"),
+    "margin:logit": _at("margin", "LogitMargin"),
+    "margin:top2": _at("margin", "TopTwoMargin"),
+    "max_confidence": _at("confidence", "MaxConfidence"),
+    "mean_confidence": _at("cartography", "MeanConfidence"),
+    "normalized_margin": _at("label_quality", "NormalizedMargin"),
+    "random": _at("uniform", "Random"),
+    "self_confidence": _at("label_quality", "SelfConfidence"),
+    "unforgettable": _at("learning_time", "Unforgettable"),
+    "variability": _at("cartography", "Variability"),
+}
+
+_REQUEST = re.compile(r"(?P<name>[^()@\s]+)\s*(?:\((?P<options>[^()]*)\))?\s*(?:@(?P<rule>[^()@\s]+))?")
+
+
+def scorer_names() -> list[str]:
+    """All names; names of this catalogue win over entry points."""
+    return sorted({*SCORERS, *_entry_points()})
+
+
+def split_scorers(text: str) -> list[str]:
+    """``"el2n,forgetting(never_learned=inf),loss@mean"`` at the commas outside parentheses."""
+    return [part.strip() for part in re.split(r",(?![^()]*\))", text) if part.strip()]
+
+
+def parse_scorer(request: str | Scorer | type[Scorer]) -> tuple[str, Scorer, StepRule | None]:
+    """Column name, scorer and step rule (None if the request names none) of a request.
+
+    A scorer object is named after its class, in snake case, with the options that differ from its defaults.
+    """
+    from scoring.scorer import Scorer, TrajectoryScorer
+    from scoring.steps import StepRule
+
+    if isinstance(request, type) and issubclass(request, Scorer):
+        request = request()
+    if isinstance(request, Scorer):
+        return _name_of(request), request, None
+    found = _REQUEST.fullmatch(request.strip()) if isinstance(request, str) else None
+    if found is None:
+        raise bad_value(
+            "scorers", "score", request, "names like el2n, loss@mean or forgetting(never_learned=inf)"
+        )
+    name, text, rule_text = found["name"], found["options"], found["rule"]
+    scorer = make_scorer(name, _read_options(name, text or ""))
+    rule = None if rule_text is None else StepRule.parse(rule_text)
+    if rule is not None and isinstance(scorer, TrajectoryScorer):
+        raise InputError(
+            f"score: {name!r} is a score of all checkpoints together and takes no step rule, got @{rule_text}."
+        )
+    options = ",".join(part.replace(" ", "") for part in (text or "").split(",") if part.strip())
+    return f"{name}{f'({options})' if options else ''}{f'@{rule}' if rule else ''}", scorer, rule
+
+
+def make_scorer(name: str, options: Mapping[str, Any] | None = None) -> Scorer:
+    """The scorer of a catalogue name, entry point or ``module:Class``, with options."""
+    from scoring.scorer import Scorer
+
+    entry = SCORERS.get(name)
+    if entry is None and name in (others := _entry_points()):
+        entry = Entry(others[name])
+    if entry is None:
+        module, colon, _ = name.partition(":")
+        if not colon or module in {known.partition(":")[0] for known in SCORERS}:
+            raise unknown_name("scorer", "score", name, scorer_names())
+        entry = Entry(name)
+    cls = _load(entry.place, name)
+    if not (isinstance(cls, type) and issubclass(cls, Scorer)):
+        raise bad_value("scorer", "score", name, "a subclass of scoring.Scorer")
+    known = [f.name for f in fields(cls) if f.init and f.repr]
+    for option in options or {}:
+        if not known:
+            raise InputError(f"score: scorer {name!r} has no options, got {option!r}.")
+        if option not in known:
+            raise unknown_name("option", f"score: scorer {name!r}", option, known)
+    merged = {**entry.options, **(options or {})}
+    for f in fields(cls):
+        # A default of bool or a number says what an option must be; the rest a scorer checks itself.
+        if f.name in merged and isinstance(f.default, bool) and not isinstance(merged[f.name], bool):
+            raise bad_value(f.name, f"score: scorer {name!r}", merged[f.name], "true or false")
+        if f.name in merged and type(f.default) is int and type(merged[f.name]) is not int:
+            raise bad_value(f.name, f"score: scorer {name!r}", merged[f.name], "a whole number")
+    return cls(**merged)
+
+
+def describe() -> list[dict[str, Any]]:
+    """One row per scorer: name, what high means, needs, view, default step rule, its first line and its source."""
+    from scoring.scorer import TrajectoryScorer
+
+    rows = []
+    for name in scorer_names():
+        scorer = make_scorer(name)
+        text = (type(scorer).__doc__ or "").strip()
+        first, _, rest = text.partition("\n")
+        rows.append(
+            {
+                "name": name,
+                "meaning": scorer.meaning,
+                "needs": sorted(scorer.needs),
+                "view": scorer.view,
+                "steps": None if isinstance(scorer, TrajectoryScorer) else scorer.default_steps,
+                "options": {f.name: getattr(scorer, f.name) for f in fields(scorer) if f.repr},
+                "doc": first,
+                "source": " ".join(rest.split()),
+            }
+        )
+    return rows
+
+
+def _read_options(name: str, text: str) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for pair in [part.strip() for part in text.split(",") if part.strip()]:
+        key, equals, value = (piece.strip() for piece in pair.partition("="))
+        if not equals or not key or not value:
+            raise bad_value("option", f"score: scorer {name!r}", pair, "of the form option=value")
+        try:
+            options[key] = json.loads(value.lower() if value in ("True", "False") else value)
+        except json.JSONDecodeError:
+            options[key] = value
+    return options
+
+
+def _name_of(scorer: Scorer) -> str:
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(scorer).__name__).lower()
+    changed = [f for f in fields(scorer) if f.repr and getattr(scorer, f.name) != f.default]
+    options = ",".join(f"{f.name}={getattr(scorer, f.name)}" for f in changed)
+    return f"{words}({options})" if options else words
+
+
+def _entry_points() -> dict[str, str]:
+    return {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
+
+
+def _load(place: str, name: str) -> object:
+    module, _, attribute = place.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"score: scorer {name!r} cannot be imported ({error}).") from None
