@@ -146,3 +146,27 @@ def options_of(name: str, kind: str, given: Mapping[str, Any] | None) -> Options
         able = sorted(other for other in OPTIONS if kind in OPTIONS[other])
         raise bad_value("model", "build_model", name, f"a model for {kind} examples ({', '.join(able)})")
     return read_options(name, kinds[kind], given)
+
+
+DESCRIPTIONS: Mapping[str, str] = {
+    "linear": "softmax regression on pixels, features or hashed TF-IDF of words",
+    "mlp": "multi-layer perceptron on the same",
+    "cnn": "3x3 convolutions with batch normalisation",
+    "small-bert": "a 2-layer BERT with a WordPiece vocabulary trained on the data",
+    "small-resnet": "a 3-stage ResNet",
+    "small-vit": "a 4-layer vision transformer",
+    "minilm": "all-MiniLM-L6-v2 with a new head, from the extra text-embeddings",
+}
+
+
+def describe_models() -> list[dict[str, Any]]:
+    """One row per name: what it is, the kinds of examples that it reads, its options with their defaults."""
+    return [
+        {
+            "name": name,
+            "doc": DESCRIPTIONS[name],
+            "reads": sorted(kinds),
+            "options": {key: option.default for kind in kinds.values() for key, option in kind.items()},
+        }
+        for name, kinds in OPTIONS.items()
+    ]
