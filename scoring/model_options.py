@@ -112,6 +112,10 @@ PRETRAINED_OPTIONS: Mapping[str, Mapping[str, Option]] = {"text": _MAX_LENGTH, "
 
 
 LEARNING_RATES: Mapping[tuple[str, str], float] = {
+    ("linear", "features"): 5e-3,
+    ("linear", "image"): 5e-3,
+    ("mlp", "features"): 5e-3,
+    ("mlp", "image"): 5e-3,
     ("linear", "text"): 0.05,  # inputs of norm 1 spread over hundreds of terms need long steps
     ("mlp", "text"): 3e-3,
     ("cnn", "image"): 3e-3,
