@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
@@ -68,6 +69,7 @@ SCORERS: Mapping[str, Entry] = {
     "normalized_margin": _at("label_quality", "NormalizedMargin"),
     "random": _at("uniform", "Random"),
     "self_confidence": _at("label_quality", "SelfConfidence"),
+    "threshold_closeness": _at("cartography", "ThresholdCloseness"),
     "unforgettable": _at("learning_time", "Unforgettable"),
     "variability": _at("cartography", "Variability"),
 }
@@ -88,7 +90,7 @@ def split_scorers(text: str) -> list[str]:
 def parse_scorer(request: str | Scorer | type[Scorer]) -> tuple[str, Scorer, StepRule | None]:
     """Column name, scorer and step rule (None if the request names none) of a request.
 
-    A scorer object is named after its class, in snake case, with the options that differ from its defaults.
+    A scorer object has its name in the catalogue, else that of its class in snake case, with the options that differ.
     """
     from scoring.scorer import Scorer, TrajectoryScorer
     from scoring.steps import StepRule
@@ -109,6 +111,11 @@ def parse_scorer(request: str | Scorer | type[Scorer]) -> tuple[str, Scorer, Ste
         raise InputError(
             f"score: {name!r} is a score of all checkpoints together and takes no step rule, got @{rule_text}."
         )
+    if rule is not None and scorer.meaning == "label" and not rule.picks:
+        raise InputError(
+            f"score: {name!r} is a class, so its step rule must pick one checkpoint "
+            f"(last, first, early, epoch=K or step=K), got @{rule_text}."
+        )
     options = ",".join(part.replace(" ", "") for part in (text or "").split(",") if part.strip())
     return f"{name}{f'({options})' if options else ''}{f'@{rule}' if rule else ''}", scorer, rule
 
@@ -121,8 +128,9 @@ def make_scorer(name: str, options: Mapping[str, Any] | None = None) -> Scorer:
     if entry is None and name in (others := _entry_points()):
         entry = Entry(others[name])
     if entry is None:
-        module, colon, _ = name.partition(":")
-        if not colon or module in {known.partition(":")[0] for known in SCORERS}:
+        module, _, attribute = name.partition(":")
+        misspelt = bool(get_close_matches(name, scorer_names(), n=1, cutoff=0.8))
+        if not (module and attribute) or misspelt or module in {known.partition(":")[0] for known in SCORERS}:
             raise unknown_name("scorer", "score", name, scorer_names())
         entry = Entry(name)
     cls = _load(entry.place, name)
@@ -174,6 +182,8 @@ def _read_options(name: str, text: str) -> dict[str, Any]:
         key, equals, value = (piece.strip() for piece in pair.partition("="))
         if not equals or not key or not value:
             raise bad_value("option", f"score: scorer {name!r}", pair, "of the form option=value")
+        if key in options:
+            raise InputError(f"score: scorer {name!r}: option {key!r} must be given once, got it twice.")
         try:
             options[key] = json.loads(value.lower() if value in ("True", "False") else value)
         except json.JSONDecodeError:
@@ -182,7 +192,14 @@ def _read_options(name: str, text: str) -> dict[str, Any]:
 
 
 def _name_of(scorer: Scorer) -> str:
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(scorer).__name__).lower()
+    place = f"{type(scorer).__module__}:{type(scorer).__qualname__}"
+    entries = [(name, entry) for name, entry in SCORERS.items() if entry.place == place]
+    for name, _ in entries:
+        if make_scorer(name) == scorer:
+            return name
+    words = (
+        entries[0][0] if entries else re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(scorer).__name__).lower()
+    )
     changed = [f for f in fields(scorer) if f.repr and getattr(scorer, f.name) != f.default]
     options = ",".join(f"{f.name}={getattr(scorer, f.name)}" for f in changed)
     return f"{words}({options})" if options else words

@@ -109,3 +109,28 @@ class Variability(TrajectoryScorer):
     def final(self, row: Row) -> Outputs:
         """The standard deviation."""
         return {"": (row["squares"] / row["count"]).sqrt()}
+
+
+@dataclass(frozen=True)
+class ThresholdCloseness(TrajectoryScorer):
+    """mu (1 - mu) of the mean gold probability mu over its presentations, in [0, 0.25]; high means uncertain.
+
+    Threshold closeness in the code of Swayamdipta et al. 2020: how near the mean confidence is to one half.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"losses"})
+    view: ClassVar[View] = "presentation"
+    state: ClassVar[Mapping[str, float]] = WELFORD_STATE
+
+    @property
+    def meaning(self) -> Meaning:
+        """Uncertain."""
+        return "uncertain"
+
+    def step(self, signals: Signals, row: Row) -> Row:
+        """Running moments of p_y."""
+        return welford(row, signals.label_probs_B)
+
+    def final(self, row: Row) -> Outputs:
+        """mu (1 - mu)."""
+        return {"": row["mean"] * (1 - row["mean"])}
