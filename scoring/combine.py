@@ -22,7 +22,7 @@ def combine_runs(
 
     ``runs`` holds, for every run, ``name`` and ``name seen`` arrays over the rows of the block. The score is the
     scorer's own combination over runs; a side column is the mean over the runs that saw the example. With several runs
-    ``.se`` is the standard error of the mean (ddof 1; NaN for a single run) and ``.runs`` counts the runs.
+    ``.se`` is the scorer's standard error of it (NaN for a single run) and ``.runs`` counts the runs.
     """
     data: Arrays = {}
     roles: dict[str, str] = {}
@@ -39,9 +39,8 @@ def combine_runs(
         if len(runs) == 1:
             continue
         count_N = seen_RN.sum(dim=0)
-        mean_N = torch.where(seen_RN, values_RN, 0.0).sum(dim=0) / count_N
-        squares_N = torch.where(seen_RN, (values_RN - mean_N) ** 2, 0.0).sum(dim=0)
-        data[f"{name}.se"], roles[f"{name}.se"] = (squares_N / (count_N - 1) / count_N).sqrt().numpy(), "se"
+        data[f"{name}.se"] = column.scorer.se_over_runs(values_RN, seen_RN).numpy()
+        roles[f"{name}.se"] = "se"
         data[f"{name}.runs"], roles[f"{name}.runs"] = count_N.numpy().astype(np.int32), "runs"
         if per_run:
             for number, (values_N, seen_N) in enumerate(zip(values_RN.numpy(), seen_RN.numpy())):

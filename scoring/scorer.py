@@ -77,6 +77,16 @@ class Scorer:
         total = torch.where(seen_RN, values_RN, 0.0).sum(dim=0)
         return total / seen_RN.sum(dim=0)
 
+    def se_over_runs(self, values_RN: Tensor, seen_RN: Tensor) -> Tensor:
+        """Standard error of ``over_runs``, (N,): by default that of the mean, ddof 1.
+
+        NaN where fewer than two runs have a value, or one of the values is infinite.
+        """
+        count_N = seen_RN.sum(dim=0)
+        mean_N = torch.where(seen_RN, values_RN, 0.0).sum(dim=0) / count_N
+        squares_N = torch.where(seen_RN, (values_RN - mean_N) ** 2, 0.0).sum(dim=0)
+        return (squares_N / (count_N - 1) / count_N).sqrt()
+
 
 @dataclass(frozen=True)
 class TrajectoryScorer(Scorer):

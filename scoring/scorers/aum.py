@@ -15,7 +15,7 @@ from scoring.signals import Signals, View
 class AUM(TrajectoryScorer):
     """Mean logit margin over the example's presentations; high means easy, low mislabelled.
 
-    mean_t (z_y - max_{k != y} z_k), Pleiss et al. 2020, equation 1.
+    mean_t (z_y - max_{k != y} z_k), Pleiss et al. 2020, equations 1 and 2.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"logit_margins"})

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from scoring.errors import unknown_name
+from scoring.errors import bad_value, unknown_name
 from scoring.meaning import Meaning
 from scoring.scorer import Outputs, Row, Scorer, TrajectoryScorer
 from scoring.signals import Signals, View
@@ -68,6 +68,10 @@ class EL2NSum(TrajectoryScorer):
     needs: ClassVar[frozenset[str]] = frozenset({"logits", "labels"})
     view: ClassVar[View] = "presentation"
     state: ClassVar[Mapping[str, float]] = {"total": 0.0, "seen": 0.0}
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.epochs, int) or isinstance(self.epochs, bool) or self.epochs < 1:
+            raise bad_value("epochs", "el2n:ccs-sum", self.epochs, "a whole number from 1")
 
     @property
     def meaning(self) -> Meaning:

@@ -66,9 +66,18 @@ class Forgetting(TrajectoryScorer):
         else:
             number = {"inf": math.inf, "zero": 0.0}.get(str(self.never_learned), self.never_learned)
             value = torch.full_like(row["count"], float(number))
-        return {"": torch.where(never, value, row["count"]), "never_learned": never.double()}
+        mask = torch.where(row["ever"].isnan(), math.nan, never.double())
+        return {"": torch.where(never, value, row["count"]), "never_learned": mask}
 
     def over_runs(self, values_RN: Tensor, seen_RN: Tensor) -> Tensor:
         """Sum or mean over the runs that presented the example; NaN where none did."""
-        mean_N = super().over_runs(values_RN, seen_RN)
-        return mean_N * seen_RN.sum(dim=0) if self.runs == "sum" else mean_N
+        if self.runs == "mean":
+            return super().over_runs(values_RN, seen_RN)
+        # not the mean times the count: rounding would break ties between equal counts
+        sum_N = torch.where(seen_RN, values_RN, 0.0).sum(dim=0)
+        return torch.where(seen_RN.any(dim=0), sum_N, math.nan)
+
+    def se_over_runs(self, values_RN: Tensor, seen_RN: Tensor) -> Tensor:
+        """Standard error of that sum or mean."""
+        se_N = super().se_over_runs(values_RN, seen_RN)
+        return se_N * seen_RN.sum(dim=0) if self.runs == "sum" else se_N

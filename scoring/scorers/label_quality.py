@@ -18,13 +18,15 @@ from scoring.scorer import Scorer
 from scoring.signals import Signals
 
 SMALLEST = 1e-6
+LEAST_MEAN = 2e-6
 
 
 @dataclass(frozen=True)
 class _LabelQuality(Scorer):
     """``adjust``: judge each class by its own level, as cleanlab's ``adjust_pred_probs`` does: the mean probability
     that the model gives class k over the examples labelled k is taken from p_k, then all are shifted by the largest of
-    these means and renormalised. A class without examples has the threshold 2, so it is never suggested."""
+    these means and renormalised. The mean is at least 2e-6, and 2 for a class without examples, which is so never
+    suggested. Rows with NaN are NaN and do not count in the means."""
 
     adjust: bool = False
     thresholds: tuple[float, ...] | None = field(default=None, repr=False)
@@ -44,15 +46,16 @@ class _LabelQuality(Scorer):
         """Per class: how many examples, and the sum of their gold probabilities."""
         classes = signals.logits_BC.shape[1]
         zeros = torch.zeros(classes, dtype=torch.float64)
-        ones = torch.ones(len(signals), dtype=torch.float64)
+        known = ~signals.label_probs_B.isnan()
         return {
-            "count": zeros.index_add(0, signals.labels_B, ones),
-            "total": zeros.index_add(0, signals.labels_B, signals.label_probs_B),
+            "count": zeros.index_add(0, signals.labels_B, known.double()),
+            "total": zeros.index_add(0, signals.labels_B, torch.where(known, signals.label_probs_B, 0.0)),
         }
 
     def fitted(self, sums: Mapping[str, Tensor]) -> Self:
         """With the mean gold probability of every class."""
-        means_C = torch.where(sums["count"] > 0, sums["total"] / sums["count"], 2.0)
+        floored_C = (sums["total"] / sums["count"]).clamp(min=LEAST_MEAN)
+        means_C = torch.where(sums["count"] > 0, floored_C, 2.0)
         return replace(self, thresholds=tuple(means_C.tolist()))
 
     def probs(self, signals: Signals) -> Tensor:
@@ -98,7 +101,9 @@ class ConfidenceWeightedEntropy(_LabelQuality):
     """log(1 + s) / s with s = entropy / (log C * p_y), in (0, 1]; high means clean.
 
     Confidence-weighted entropy, Kuan & Mueller 2022, section 2, in cleanlab's orientation (low = suspected error); p_y
-    and the divisor s are at least 1e-6, as there.
+    is at least 1e-6, as there. Two differences: cleanlab also divides by no less than 1e-6, so that a right prediction
+    with s below that gets about s / 1e-6, in the limit the worst score of all, where the formula tends to 1, as here;
+    and cleanlab refuses to ``adjust`` this score.
     """
 
     def score(self, signals: Signals) -> Tensor:
@@ -106,5 +111,4 @@ class ConfidenceWeightedEntropy(_LabelQuality):
         probs_BC = self.probs(signals)
         entropy_B = torch.special.entr(probs_BC).sum(dim=1) / math.log(probs_BC.shape[1])
         ratio_B = entropy_B / self.label_probs(signals).clamp(min=SMALLEST)
-        # log1p(s) / s tends to 1; cleanlab's log(1 + s) / max(s, 1e-6) tends to 0 below 1e-6
-        return torch.where(ratio_B < SMALLEST, 1.0, torch.log1p(ratio_B) / ratio_B.clamp(min=SMALLEST))
+        return torch.where(ratio_B == 0, 1.0, torch.log1p(ratio_B) / ratio_B)

@@ -40,7 +40,8 @@ class FirstLearned(TrajectoryScorer):
 
     def final(self, row: Row) -> Outputs:
         """The count, and the mask of examples that were never right."""
-        return {"": row["before"], "never_learned": (row["ever"] == 0).double()}
+        mask = torch.where(row["ever"].isnan(), float("nan"), (row["ever"] == 0).double())
+        return {"": row["before"], "never_learned": mask}
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ class IterationLearned(TrajectoryScorer):
     def step(self, signals: Signals, row: Row) -> Row:
         """A wrong presentation moves the moment behind itself."""
         seen, right = row["seen"] + 1, signals.correct_B
-        stays = row["learned"] + 0 * right  # NaN stays NaN
-        return {"learned": torch.where(right == 0, seen, stays), "seen": seen}
+        learned = torch.where(right == 0, seen, row["learned"])
+        return {"learned": learned + 0 * right + 0 * row["learned"], "seen": seen}  # NaN stays NaN
 
     def final(self, row: Row) -> Outputs:
         """The moment."""

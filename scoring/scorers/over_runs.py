@@ -44,7 +44,8 @@ class DichotomousDifficulty(Scorer):
 class ConsensusLabel(Scorer):
     """The class that most runs predict, ties to the lowest index; high means nothing, it is a label.
 
-    The consensus label of Kwok et al. 2024, for examples whose gold label is in doubt.
+    The consensus label of Kwok et al. 2024, for examples whose gold label is in doubt. A run whose outputs are NaN
+    abstains.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"predictions"})
@@ -59,7 +60,11 @@ class ConsensusLabel(Scorer):
         return torch.where(signals.predictions_B < 0, NAN, signals.predictions_B.double())
 
     def over_runs(self, values_RN: Tensor, seen_RN: Tensor) -> Tensor:
-        """The most frequent value, NaN if no run saw the example."""
+        """The most frequent value, NaN if no run has one."""
         sorted_RN = torch.where(seen_RN, values_RN, NAN).sort(dim=0).values  # NaN sorts last
         votes_RN = (sorted_RN[:, None, :] == sorted_RN[None, :, :]).sum(dim=1)
         return sorted_RN.gather(0, votes_RN.argmax(dim=0, keepdim=True))[0]
+
+    def se_over_runs(self, values_RN: Tensor, seen_RN: Tensor) -> Tensor:
+        """NaN: classes have no mean."""
+        return torch.full_like(values_RN[0], NAN)
