@@ -82,7 +82,10 @@ class Signals:
 
     @cached_property
     def log_probs_BC(self) -> Tensor:
-        """log softmax, (B, C), nats; finite wherever the logits are."""
+        """log softmax, (B, C), nats; finite wherever the logits are.
+
+        A logit of -inf is a probability of 0; one of +inf makes the row NaN (inf - inf), as does a NaN.
+        """
         return torch.log_softmax(self.logits_BC, dim=1)
 
     @cached_property
@@ -104,7 +107,7 @@ class Signals:
 
     @cached_property
     def predictions_B(self) -> Tensor:
-        """The most probable class, (B,) int64; ties go to the lowest class index; -1 where a logit is NaN."""
+        """The class of the largest logit, (B,) int64; ties go to the lowest class index; -1 where a logit is NaN."""
         if "predictions" in self.summaries:
             return self.summaries["predictions"].long()
         return torch.where(self.logits_BC.isnan().any(dim=1), -1, self.logits_BC.argmax(dim=1))
@@ -127,8 +130,9 @@ class Signals:
         """Entropy of the predicted distribution, (B,), nats; 0 log 0 = 0."""
         if "entropies" in self.summaries:
             return self.summaries["entropies"].double()
-        entropies_B: Tensor = torch.special.entr(self.probs_BC).sum(dim=1)
-        return entropies_B
+        # log p as it came out of log_softmax: log(exp(log p)) rounds to 0 where p is nearly 1
+        terms_BC = torch.where(self.probs_BC == 0, 0.0, -self.probs_BC * self.log_probs_BC)
+        return terms_BC.sum(dim=1)
 
     def margins(self, values_BC: Tensor) -> Tensor:
         """Gold value minus the largest other value of ``values_BC`` (logits or probabilities), (B,)."""

@@ -7,10 +7,14 @@
 | ``epoch=K``, ``step=K`` | at that checkpoint |
 | ``mean``, ``sum``, ``min``, ``max`` | over all checkpoints |
 | ``var``, ``std`` | spread over checkpoints, ddof 0; 0 when there is one |
+
+NaN at a checkpoint that a rule reads gives NaN. An infinite value keeps ``mean``, ``sum``, ``min`` and ``max`` as in
+ordinary arithmetic; its ``var`` and ``std`` are NaN.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -30,7 +34,7 @@ _STATE = {
     "sum": {"value": 0.0},
     "min": {"value": float("inf")},
     "max": {"value": float("-inf")},
-    "mean": WELFORD_STATE,
+    "mean": {"count": 0.0, "total": 0.0},
     "var": WELFORD_STATE,
     "std": WELFORD_STATE,
 }
@@ -58,15 +62,18 @@ class StepRule:
         kind, equals, number = text.partition("=")
         if kind in ("epoch", "step") and equals:
             try:
-                return StepRule(kind, float(number))
+                value = float(number)
             except ValueError:
-                raise bad_value("step rule", "score", text, f"{kind}=NUMBER") from None
+                value = math.nan
+            if not math.isfinite(value):
+                raise bad_value("step rule", "score", text, f"{kind}=NUMBER")
+            return StepRule(kind, value)
         if equals or kind not in (*PICKS, *FOLDS):
             raise unknown_name("step rule", "score", text, RULES)
         return StepRule(kind)
 
     def __str__(self) -> str:
-        return f"{self.kind}={self.value:g}" if self.kind in ("epoch", "step") else self.kind
+        return f"{self.kind}={_plain(self.value)}" if self.kind in ("epoch", "step") else self.kind
 
     @property
     def picks(self) -> bool:
@@ -86,7 +93,7 @@ class StepRule:
         times = [m.epoch if self.kind == "epoch" else float(m.step) for m in moments]
         nearest = min(range(len(times)), key=lambda i: abs(times[i] - self.value))
         if abs(times[nearest] - self.value) > (0.25 if self.kind == "epoch" else 0):
-            have = ", ".join(f"{t:g}" for t in times)
+            have = ", ".join(_plain(t) for t in times)
             raise InputError(f"score: no checkpoint at {self}; there are {self.kind}s {have}.")
         return [nearest]
 
@@ -104,6 +111,8 @@ class StepRule:
         if self.kind in ("min", "max"):
             better = torch.minimum if self.kind == "min" else torch.maximum
             return {"value": better(row["value"], values)}
+        if self.kind == "mean":  # a plain sum: Welford's mean of an infinite and a finite value would be NaN
+            return {"count": row["count"] + 1, "total": row["total"] + values}
         return welford(row, values)
 
     def final(self, row: Row) -> Tensor:
@@ -111,6 +120,11 @@ class StepRule:
         if "value" in row:
             return row["value"]
         if self.kind == "mean":
-            return row["mean"]
+            return row["total"] / row["count"]
         variance = row["squares"] / row["count"]
         return variance if self.kind == "var" else variance.sqrt()
+
+
+def _plain(number: float) -> str:
+    """``3`` or ``0.25``, all digits: steps above a million must stay different names."""
+    return str(int(number)) if number == int(number) else repr(number)
