@@ -85,7 +85,10 @@ def score(
     ids, labels, about = _identity(examples, source)
     plans = [plan_run(source, run, columns, view) for run in range(len(source.runs))]
     _check_views(columns, plans, source)
-    request = _request(columns, source, plans, about, block_rows, per_run)
+    # Pieces are cut by position and labels change the values: the order of ids and the labels are part of the request.
+    rows_hash = digest(hash_ids(ids).tobytes(), b"" if labels is None else labels.tobytes(), size=16).hex()
+    views = [sorted(plan.views.items()) for plan in plans]
+    request = _request(columns, source, plans, about, block_rows, per_run, rows_hash, views)
 
     path = None if out is None else Path(out)
     if path is not None and path.exists() and not overwrite:
@@ -176,7 +179,8 @@ def _identity(
         "fingerprint": examples.fingerprint,
         "label_names": list(examples.label_names),
     }
-    return examples.ids, examples.labels, about
+    labels = source.labels if isinstance(source, ArraySource) else examples.labels
+    return examples.ids, labels, about
 
 
 def _check_views(columns: Sequence[Column], plans: Sequence[RunPlan], source: Source) -> None:

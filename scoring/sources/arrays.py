@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from scoring.errors import InputError, bad_value
+from scoring.errors import InputError, bad_value, unknown_name
 from scoring.hashing import digest
-from scoring.signals import Signals, View
+from scoring.signals import VIEWS, Signals, View
 from scoring.sources.source import IntArray, Pass
 
 if TYPE_CHECKING:
@@ -26,16 +26,21 @@ ROWS_PER_BATCH = 8192
 def load_array(given: str | Path | npt.ArrayLike, parameter: str) -> npt.NDArray[np.generic]:
     """An array, or the ``.npy`` file at a path, memory-mapped; object arrays are refused, never unpickled."""
     if not isinstance(given, str | Path):
-        return np.asarray(given)
+        try:
+            return np.asarray(given)
+        except ValueError:
+            raise bad_value(parameter, "score", "rows of different lengths", "a rectangular array") from None
     path = Path(given)
     if not path.is_file():
         raise FileNotFoundError(f"score: {parameter} file {str(path)!r} does not exist.")
     try:
-        array: npt.NDArray[np.generic] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError):
+        array = None
+    if not isinstance(array, np.ndarray):  # also a .npz, which holds several
         raise InputError(
-            f"score: {parameter} file {str(path)!r} is not a plain .npy array ({error})."
-        ) from None
+            f"score: {parameter} file {str(path)!r} must be a plain .npy array of numbers or strings, and is not."
+        )
     return array
 
 
@@ -72,12 +77,20 @@ class ArraySource:
         given_ids = np.arange(self.n) if ids is None else load_array(ids, "ids")
         if given_ids.shape != (self.n,):
             raise bad_value("ids", "score", f"shape {given_ids.shape}", f"one id per row, shape ({self.n},)")
+        if given_ids.dtype.kind not in "iuUO" or any(
+            not isinstance(value, str) for value in (given_ids if given_ids.dtype.kind == "O" else ())
+        ):
+            raise bad_value("ids", "score", f"{given_ids.dtype} values", "integers or strings")
+        if view not in VIEWS:
+            raise unknown_name("view", "score", view, VIEWS)
+        self.own_ids = ids is not None
         self.ids = given_ids.astype(np.int64) if given_ids.dtype.kind in "iu" else given_ids.astype(object)
         self.view = view
+        self._hashes: dict[str, str] = {}
 
     def _labels(self, labels: npt.NDArray[np.generic]) -> IntArray:
         whole = labels.dtype.kind in "iu" or (
-            labels.dtype.kind == "f" and bool(np.all(labels == np.floor(labels)))
+            labels.dtype.kind == "f" and bool(np.all(np.isfinite(labels) & (labels == np.floor(labels))))
         )
         if labels.shape != (self.n,) or not whole:
             given = f"{labels.dtype} of shape {labels.shape}"
@@ -91,11 +104,20 @@ class ArraySource:
         return result
 
     def bind(self, examples: Examples) -> None:
-        """Take ids, and labels where none were given, from examples of the same length and order."""
+        """Take ids and labels from examples of the same length and order; given ones must be the same."""
         if len(examples) != self.n:
             raise bad_value(
                 self.name, "score", f"{self.n:,} rows", f"one row per example ({len(examples):,})"
             )
+        if self.own_ids and not np.array_equal(self.ids, examples.ids):
+            raise InputError("score: ids must be those of the examples, in their order, or be left out.")
+        if self.labels is not None and examples.labels is not None:
+            differ = np.flatnonzero(self.labels != examples.labels)
+            if len(differ):
+                raise InputError(
+                    f"score: labels must be those of the examples or be left out, got {len(differ):,} others, the "
+                    f"first in row {differ[0]}; examples.with_labels(labels) gives the examples other labels."
+                )
         self.ids = examples.ids
         if self.labels is None and examples.labels is not None:
             self.labels = self._labels(examples.labels)
@@ -153,9 +175,10 @@ class ArraySource:
 
     def describe(self, sweep: Pass) -> dict[str, object]:
         """Shape and a digest of the values."""
-        values_NC = np.ascontiguousarray(self.values_RTNC[sweep.run, sweep.step - 1])
-        return {
-            "where": sweep.where,
-            "shape": list(values_NC.shape),
-            "hash": digest(values_NC.tobytes()).hex(),
-        }
+        if sweep.where not in self._hashes:
+            values_NC = self.values_RTNC[sweep.run, sweep.step - 1]
+            starts = range(0, self.n, ROWS_PER_BATCH)
+            pieces = (digest(values_NC[start : start + ROWS_PER_BATCH].tobytes()) for start in starts)
+            self._hashes[sweep.where] = digest(*pieces).hex()
+        shape = [self.n, self.num_classes]
+        return {"where": sweep.where, "shape": shape, "hash": self._hashes[sweep.where]}
