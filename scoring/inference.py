@@ -71,8 +71,9 @@ def forward_logits(
     precision: str = "float32",
 ) -> Iterator[tuple[IntArray, Tensor]]:
     """Yield (rows, logits_BC float32 on the CPU) for every batch of ``plan_batches``."""
-    with evaluation_mode(model.module), torch.inference_mode():
+    with evaluation_mode(model.module):
         for rows in batches:
-            with autocast(device, precision):
-                logits_BC = model.logits(to_device(prepared.batch(rows), device))
-            yield rows, logits_BC.float().cpu()
+            # Never across the yield: two interleaved generators would leave inference mode on for the caller.
+            with torch.inference_mode(), autocast(device, precision):
+                logits_BC = model.logits(to_device(prepared.batch(rows), device)).float().cpu()
+            yield rows, logits_BC

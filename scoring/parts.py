@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import shutil
 from collections.abc import Callable
@@ -22,22 +23,25 @@ Arrays = dict[str, npt.NDArray[Any]]
 class Parts:
     """Named pieces, each a set of equally long arrays in one Parquet file under ``<out>.parts``.
 
-    ``request`` identifies the job; pieces of another job are refused, not reused. With ``out=None`` nothing is kept.
+    ``request`` identifies the job; pieces of another job are never reused: they are refused, or with ``overwrite``
+    deleted. With ``out=None`` nothing is kept.
     """
 
-    def __init__(self, out: Path | None, request: str, restart: bool = False) -> None:
-        self.folder = None if out is None else out.with_name(f"{out.name}.parts")
+    def __init__(self, out: Path | None, request: str, overwrite: bool = False) -> None:
+        self.folder = None if out is None else _folder(out)
         if self.folder is None:
             return
-        if restart:
-            shutil.rmtree(self.folder, ignore_errors=True)
         head = self.folder / "request.json"
-        if head.exists() and json.loads(head.read_bytes())["request"] != request:
+        known = json.loads(head.read_bytes())["request"] if head.exists() else None
+        if known not in (None, request) and not overwrite:
             raise InputError(
                 f"score: {str(self.folder)!r} holds the unfinished work of a different call; "
                 "repeat that call to finish it, choose another out, or overwrite."
             )
-        write_atomic(head, json.dumps({"request": request}).encode())
+        if known != request:
+            # Without its head a folder is what a killed deletion left: nobody knows whose pieces they are.
+            shutil.rmtree(self.folder, ignore_errors=True)
+            write_atomic(head, json.dumps({"request": request}).encode())
 
     def get(self, name: str, compute: Callable[[], Arrays]) -> Arrays:
         """The piece of that name: read if it is finished, else computed and written."""
@@ -50,7 +54,13 @@ class Parts:
         table = pq.read_table(path, memory_map=False)
         return {key: np.asarray(table.column(key).to_numpy()) for key in table.column_names}
 
-    def remove(self) -> None:
-        """Delete all pieces: the output is complete."""
-        if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
+
+def remove_parts(out: Path) -> None:
+    """Delete all pieces of ``out``, and what a killed process left half-written: the output is complete."""
+    shutil.rmtree(_folder(out), ignore_errors=True)
+    for left in out.parent.glob(f".{glob.escape(out.name)}.*.tmp"):
+        left.unlink(missing_ok=True)
+
+
+def _folder(out: Path) -> Path:
+    return out.with_name(f"{out.name}.parts")

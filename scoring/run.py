@@ -16,7 +16,7 @@ import pyarrow as pa
 from scoring.combine import column_of, combine_runs
 from scoring.errors import InputError, bad_value, unknown_name
 from scoring.hashing import digest, fingerprint, hash_ids
-from scoring.parts import Arrays, Parts
+from scoring.parts import Arrays, Parts, remove_parts
 from scoring.plan import Column, RunPlan, parse_columns, plan_run
 from scoring.progress import Advance, progress
 from scoring.scorer import Scorer
@@ -57,7 +57,7 @@ def score(
             object. With several runs every column is the scorer's combination over runs (for most the mean), beside it
             ``<column>.se`` (standard error over runs) and ``<column>.runs`` (how many runs scored the example).
         out: A Parquet file to write. Work is kept beside it in ``<out>.parts`` until it is finished; the same call
-            resumes there after an interruption, and a different call is refused.
+            resumes there after an interruption, and a different call is refused unless ``overwrite``.
         view: ``clean`` or ``presentation`` for all scorers; by default each takes the view of its definition, where
             the source has it. The table records the choice.
         per_run: Also keep one column per run, ``<column>.run0`` and so on, for reliability.
@@ -94,11 +94,12 @@ def score(
     if path is not None and path.exists() and not overwrite:
         table = ScoreTable.read(path)
         if table.info.get("request") == request:
+            remove_parts(path)  # an earlier call may have been killed between its last two lines
             return table
         raise InputError(
             f"score: out {str(path)!r} holds another score table; choose another name or overwrite it."
         )
-    parts = Parts(path, request, restart=overwrite)
+    parts = Parts(path, request, overwrite)
 
     covers = np.stack([source.covers(run) for run in range(len(source.runs))])
     covered = np.flatnonzero(covers.any(axis=0))
@@ -120,7 +121,7 @@ def score(
     table = ScoreTable(pa.concat_tables(tables), _metadata(columns, roles, plans, source), info)
     if path is not None:
         table.write(path)
-        parts.remove()
+        remove_parts(path)
     return table
 
 

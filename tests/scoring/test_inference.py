@@ -71,3 +71,17 @@ def test_names_of_devices_and_precisions_are_checked():
     if not torch.cuda.is_available():
         with pytest.raises(InputError, match="device must be a device of this machine"):
             pick_device("cuda")
+
+
+def test_interleaved_passes_leave_inference_mode_and_gradients_to_the_caller():
+    model = build_model("mlp", TEXTS, options={"buckets": 2**10})
+    prepared = model.inputs.prepare(TEXTS)
+    plan = plan_batches(prepared.lengths, 16)
+    for _ in zip(*(forward_logits(model, prepared, plan, CPU) for _ in range(2)), strict=True):
+        assert torch.is_grad_enabled()
+        assert not torch.is_inference_mode_enabled()
+    assert torch.is_grad_enabled()
+    assert not torch.is_inference_mode_enabled()
+    abandoned = forward_logits(model, prepared, plan, CPU)
+    next(abandoned)
+    assert not torch.is_inference_mode_enabled()
