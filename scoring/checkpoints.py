@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,10 +24,9 @@ from scoring.errors import InputError
 from scoring.files import atomic_file, atomic_folder, read_json, write_json
 from scoring.ids import id_column
 from scoring.manifest import library_version, plain
+from scoring.tensor_files import save_tensors
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from scoring.examples import Examples
     from scoring.models import Model
 
@@ -167,12 +165,12 @@ class RunDirectory:
         return folder
 
     def checkpoints(self) -> list[Checkpoint]:
-        """In the order of training."""
+        """In the order of training; those of a transformers Trainer if it wrote into the same folder."""
         found = []
         for folder in sorted((self.path / CHECKPOINTS).glob("step-*")):
             state = read_json(folder / "state.json")
             found.append(Checkpoint(state["step"], state["epoch"], state["learning_rate"], folder))
-        return found
+        return found or trainer_checkpoints(self.path)
 
     def write_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write metrics.parquet: one row per (step, epoch, split, name, value)."""
@@ -209,8 +207,10 @@ class RunDirectory:
         trust_remote_code: bool = False,
     ) -> Model:
         """The model at a checkpoint; a run that only recorded dynamics has none."""
-        from scoring.models import load_model
+        from scoring.models import load_hf_folder, load_model
 
+        if checkpoint.path.parent == self.path:
+            return load_hf_folder(checkpoint.path, examples, trust_remote_code=trust_remote_code)
         spec = self.config.get("model")
         if spec is None or "family" not in spec:
             raise InputError(
@@ -249,13 +249,7 @@ class HuggingFaceFolder:
 
     def checkpoints(self) -> list[Checkpoint]:
         """The Trainer's checkpoints by step, with its epochs and learning rates; or the one model."""
-        folders = [f for f in self.path.glob("checkpoint-*") if f.name.split("-")[-1].isdigit()]
-        if not folders:
-            return [Checkpoint(0, 0.0, None, self.path)]
-        return [
-            _trainer_checkpoint(folder)
-            for folder in sorted(folders, key=lambda f: int(f.name.split("-")[-1]))
-        ]
+        return trainer_checkpoints(self.path) or [_trainer_checkpoint(self.path)]
 
     def load(
         self,
@@ -271,16 +265,24 @@ class HuggingFaceFolder:
         return load_hf_folder(checkpoint.path, examples, trust_remote_code=trust_remote_code)
 
 
+def trainer_checkpoints(path: Path) -> list[Checkpoint]:
+    """The checkpoint-* folders of a transformers Trainer, by step."""
+    folders = [folder for folder in path.glob("checkpoint-*") if (folder / "config.json").is_file()]
+    return sorted(map(_trainer_checkpoint, folders), key=lambda checkpoint: checkpoint.step)
+
+
 def _trainer_checkpoint(folder: Path) -> Checkpoint:
-    step = int(folder.name.split("-")[-1])
-    state_file = folder / "trainer_state.json"
-    state = read_json(state_file) if state_file.exists() else {}
+    """Step, epoch and the last logged learning rate from trainer_state.json; 0, 0 and None where it is absent."""
+    file = folder / "trainer_state.json"
+    state = read_json(file) if file.is_file() else {}
+    number = folder.name.removeprefix("checkpoint-")
+    step = int(state.get("global_step", number if number.isdigit() else 0))
     rates = [entry["learning_rate"] for entry in state.get("log_history", []) if "learning_rate" in entry]
     return Checkpoint(step, float(state.get("epoch") or step), rates[-1] if rates else None, folder)
 
 
 def find_runs(path: str | Path) -> list[Checkpoints]:
-    """Runs at a path: a run directory, a folder of runs or of folds, a model folder, or a Trainer output.
+    """Runs at a path: a run directory, a folder of runs or of folds, a model folder, a Trainer output or several.
 
     Raises:
         FileNotFoundError: The path does not exist.
@@ -289,75 +291,42 @@ def find_runs(path: str | Path) -> list[Checkpoints]:
     path = Path(path)
     if not path.is_dir():
         raise FileNotFoundError(f"score: run folder {str(path)!r} does not exist.")
-    found = [file.parent for pattern in (RUN, f"*/{RUN}", f"*/*/{RUN}") for file in path.glob(pattern)]
-    runs = [RunDirectory.open(folder) for folder in sorted(found, key=_natural)]
-    unfinished = [run for run in runs if run.status != "finished"]
-    if unfinished:
-        raise InputError(
-            f"score: run {str(unfinished[0].path)!r} is {unfinished[0].status}, not finished; "
-            "repeat the command that trains it, and it continues."
-        )
-    if runs:
-        return list(runs)
-    if (path / "config.json").is_file() or any(path.glob("checkpoint-*/config.json")):
-        return [HuggingFaceFolder(path)]
+    if (path / RUN).is_file():
+        return [_finished_run(path)]
+    found = [file.parent for depth in (1, 2) for file in path.glob("*/" * depth + RUN)]
+    found = [folder for folder in found if not _hidden(folder, path)]
+    if found:
+        return list(map(_finished_run, sorted(found, key=_natural)))
+    for folders in ([path], sorted(path.iterdir(), key=_natural)):
+        found = [f for f in folders if (f / "config.json").is_file() or trainer_checkpoints(f)]
+        if found:
+            return [HuggingFaceFolder(folder) for folder in found]
     raise InputError(
         f"score: {str(path)!r} must hold a run (run.json), runs, a Hugging Face model (config.json) or the "
         "checkpoint-* folders of a Trainer, and holds none."
     )
 
 
+def _finished_run(path: Path) -> RunDirectory:
+    run = RunDirectory.open(path)
+    if run.status == "diverged":
+        raise InputError(
+            f"score: the loss of run {str(path)!r} diverged; train it with another learning rate, or move it away."
+        )
+    if run.status != "finished":
+        raise InputError(
+            f"score: run {str(path)!r} is {run.status}, not finished; "
+            "repeat the command that trains it, and it continues."
+        )
+    return run
+
+
+def _hidden(path: Path, root: Path) -> bool:
+    """Whether the path is a temporary folder of an interrupted writer, or inside one."""
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
 def _natural(path: Path) -> list[tuple[int, str]]:
     """Sort key in which seed-10 comes after seed-9."""
     parts = [piece for part in path.parts for piece in part.split("-")]
     return [(int(piece) if piece.isdigit() else -1, piece) for piece in parts]
-
-
-def save_tensors(stem: Path, state: Mapping[str, Any]) -> None:
-    """A nested state of tensors and plain values as ``<stem>.safetensors`` and ``<stem>.json``; no pickle."""
-    from safetensors.torch import save_file
-
-    tensors: dict[str, Tensor] = {}
-    structure = _flatten(state, "", tensors)
-    save_file(tensors, str(stem.with_suffix(".safetensors")))
-    stem.with_suffix(".json").write_text(json.dumps(structure))
-
-
-def load_tensors(stem: Path) -> Any:
-    """What ``save_tensors`` wrote, on the CPU."""
-    from safetensors.torch import load_file
-
-    tensors = load_file(str(stem.with_suffix(".safetensors")))
-    return _unflatten(json.loads(stem.with_suffix(".json").read_text()), tensors)
-
-
-def _flatten(value: Any, place: str, tensors: dict[str, Tensor]) -> Any:
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        tensors[place] = value.detach().cpu().clone().contiguous()
-        return {"tensor": place}
-    if isinstance(value, np.ndarray):
-        return {"array": _flatten(torch.from_numpy(value), place, tensors)["tensor"]}
-    if isinstance(value, Mapping):
-        items = [[key, _flatten(item, f"{place}/{key}", tensors)] for key, item in value.items()]
-        return {"map": items}
-    if isinstance(value, list | tuple):
-        kind = "list" if isinstance(value, list) else "tuple"
-        return {kind: [_flatten(item, f"{place}/{i}", tensors) for i, item in enumerate(value)]}
-    assert value is None or isinstance(value, bool | int | float | str), f"{place}: {type(value)}"
-    return {"value": value}
-
-
-def _unflatten(node: Any, tensors: Mapping[str, Tensor]) -> Any:
-    [(kind, content)] = node.items()
-    if kind == "tensor":
-        return tensors[content]
-    if kind == "array":
-        return tensors[content].numpy()
-    if kind == "map":
-        return {key: _unflatten(item, tensors) for key, item in content}
-    if kind in ("list", "tuple"):
-        items = [_unflatten(item, tensors) for item in content]
-        return items if kind == "list" else tuple(items)
-    return content

@@ -15,7 +15,7 @@ from scoring.examples import Examples
 from scoring.hashing import hash64
 from training.job import Job
 from training.run import RESUME_SECONDS, train_one
-from training.settings import Settings
+from training.settings import Settings, read_seeds
 
 IntArray = npt.NDArray[np.int64]
 
@@ -59,13 +59,9 @@ def train_folds(
     Each is evaluated on the fold it left out. ``score(examples, ..., out)`` then scores every example by the model
     that did not see it, and counts the folds of a seed as one run. Options as for ``train``.
     """
-    settings = {"checkpoint_every": None, "evaluate_every": None, **settings}
-    try:
-        checked = Settings(**settings)
-    except TypeError as error:
-        raise InputError(f"train_folds: {str(error).removeprefix('Settings.__init__() ')}.") from None
+    checked = Settings.read("train_folds", {"checkpoint_every": None, "evaluate_every": None, **settings})
     runs = []
-    for seed in seeds:
+    for seed in read_seeds(seeds, "train_folds"):
         fold_N = assign_folds(examples, folds, seed)
         for index in range(folds):
             held_out = np.flatnonzero(fold_N == index)

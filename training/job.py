@@ -42,7 +42,7 @@ class Job:
 
 def make_job(
     examples: Examples,
-    evaluate: Examples | str | float | None,
+    evaluate: Examples | str | float | bool | None,
     subset: Subset | str | Path | None,
     allow_changed_data: bool,
 ) -> Job:
@@ -67,9 +67,11 @@ def make_job(
 
 
 def _evaluation(
-    examples: Examples, evaluate: Examples | str | float | None
+    examples: Examples, evaluate: Examples | str | float | bool | None
 ) -> tuple[Examples | None, str | None, IntArray]:
     none = np.empty(0, dtype=np.int64)
+    if evaluate is False:
+        return None, None, none
     if evaluate is None:
         known = [split for split in ("test", "validation", "valid", "dev") if split in examples.splits]
         evaluate = known[0] if known and known[0] != examples.split else None

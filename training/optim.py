@@ -4,57 +4,98 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from torch import nn, optim
 
 from scoring.errors import InputError, bad_value, missing_extra, unknown_name
-from scoring.model_options import learning_rate
 
 SCHEDULES = ("constant", "linear", "cosine")
 
-# Optimizers that need a closure or sparse gradients do not fit a plain loop.
+UNFIT: Mapping[str, str] = {
+    **dict.fromkeys(("alig", "bsam", "lbfgs"), "it evaluates the loss more than once per update"),
+    **dict.fromkeys(("adahessian", "sophiah"), "it needs second derivatives"),
+    **dict.fromkeys(("adalomo", "adammini", "lomo"), "it takes over the backward pass"),
+    **dict.fromkeys(
+        ("adago", "adamuon", "distributedmuon", "magma", "muon", "muonclip", "normuon", "spectralsphere"),
+        "it updates matrices only",
+    ),
+    **dict.fromkeys(
+        ("schedulefreeadamw", "schedulefreeradam", "schedulefreesgd"),
+        "it evaluates other weights than it trains",
+    ),
+    **dict.fromkeys(("adashift", "conda", "scalableshampoo"), "its state cannot be stored without pickle"),
+    "demo": "it is for several machines",
+    "sparseadam": "it needs sparse gradients",
+}
+"""Optimizers of the two libraries that a plain loop with exact resuming cannot run, and why."""
+
 _TORCH = {
     name.lower(): cls
     for name, cls in vars(optim).items()
-    if isinstance(cls, type)
-    and issubclass(cls, optim.Optimizer)
-    and name not in ("Optimizer", "LBFGS", "SparseAdam")
+    if isinstance(cls, type) and issubclass(cls, optim.Optimizer) and cls is not optim.Optimizer
 }
 
 
-def default_lr(optimizer: str, model: str, kind: str) -> float:
-    """0.1 for SGD; for others what suits AdamW with this model (``scoring.model_options.learning_rate``)."""
-    return 0.1 if optimizer.lower() == "sgd" else learning_rate(model, kind)
+def optimizer_names() -> list[str]:
+    """Names that ``train`` takes: those of torch, and of pytorch-optimizer where it is installed."""
+    try:
+        from pytorch_optimizer import get_supported_optimizers
+    except ImportError:
+        return sorted(_TORCH.keys() - UNFIT.keys())
+    return sorted({*_TORCH, *get_supported_optimizers()} - UNFIT.keys())
+
+
+def starting_lr(optimizer: str, adamw_lr: float) -> float:
+    """0.1 for SGD; for others what suits AdamW with the model."""
+    return 0.1 if optimizer.lower() == "sgd" else adamw_lr
 
 
 def make_optimizer(
-    name: str, parameters: Iterable[nn.Parameter], lr: float, options: Mapping[str, Any]
+    name: str,
+    parameters: Iterable[nn.Parameter],
+    lr: float,
+    weight_decay: float | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> optim.Optimizer:
-    """An optimizer of ``torch.optim`` or of the package pytorch-optimizer, by its name in any case.
+    """An optimizer of ``torch.optim`` or else of the package pytorch-optimizer, by its name in any case.
 
-    SGD has momentum 0.9 unless ``options`` say otherwise; every other option is the library's default.
+    SGD has momentum 0.9 unless ``options`` say otherwise; everything else that is not given is the library's default.
+    Frozen parameters are left out.
     """
     key = name.lower()
-    options = {"momentum": 0.9, **options} if key == "sgd" else dict(options)
-    cls: Any = _TORCH.get(key)
-    if cls is None:
-        try:
-            from pytorch_optimizer import get_supported_optimizers, load_optimizer
-        except ImportError:
-            error = missing_extra("pytorch-optimizer", "optimizers")
-            raise type(error)(
-                f"{unknown_name('optimizer', 'train', name, _TORCH)} More with {error}"
-            ) from None
-        others = set(get_supported_optimizers())
-        if key not in others:
-            raise unknown_name("optimizer", "train", name, {*_TORCH, *others})
-        cls = load_optimizer(key)
+    if key in UNFIT:
+        raise InputError(
+            f"train: optimizer {name!r} cannot be used, because {UNFIT[key]}; adamw is the default."
+        )
+    arguments = {"momentum": 0.9} if key == "sgd" else {}
+    arguments |= dict(options or {})
+    if weight_decay is not None:
+        arguments["weight_decay"] = weight_decay
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    if not trained:
+        raise InputError("train: model must have parameters that require gradients, and has none.")
     try:
-        made: optim.Optimizer = cls(list(parameters), lr=lr, **options)
-    except TypeError as error:
+        made: optim.Optimizer = _optimizer_class(key, name)(trained, lr=lr, **arguments)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"train: optimizer {name!r} does not take these options ({error}).") from None
     return made
+
+
+def _optimizer_class(key: str, name: str) -> Any:
+    if key in _TORCH:
+        return _TORCH[key]
+    if key in optimizer_names():
+        from pytorch_optimizer import load_optimizer
+
+        return load_optimizer(key)
+    error = unknown_name("optimizer", "train", name, optimizer_names())
+    if find_spec("pytorch_optimizer") is None:
+        raise InputError(f"{error} More are in {missing_extra('pytorch-optimizer', 'optimizers')}.")
+    raise error
 
 
 def warmup_steps(warmup: float, total: int) -> int:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from scoring.checkpoints import load_tensors, save_tensors
 from scoring.files import atomic_folder
+from scoring.tensor_files import load_tensors, save_tensors
 
 
 def save_resume(run: Path, step: int, state: Mapping[str, Any]) -> None:
@@ -29,10 +29,9 @@ def load_resume(run: Path) -> Any:
 
 def drop_resume(run: Path) -> None:
     """Remove all states and what a killed process left half-written: the run is finished."""
-    for folder in (
-        *run.glob("resume-*"),
-        *run.glob(".*.tmp"),
-        *run.glob("*/.*.tmp"),
-        *run.glob("*/*/.*.tmp"),
-    ):
-        shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
+    left = [
+        run.glob("resume-*"),
+        *(run.glob(f"{'*/' * depth}.*.{end}") for depth in range(3) for end in ("tmp", "old")),
+    ]
+    for path in [path for paths in left for path in paths]:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()

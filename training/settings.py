@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+import operator
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
 
 from scoring.errors import InputError, bad_value, unknown_name
 from scoring.inference import PRECISIONS
+from training.augment import AUGMENTATIONS
 from training.cadence import Cadence
 from training.optim import SCHEDULES, warmup_steps
 
 DEFAULT_EPOCHS = 10
 MOST_AUTO = 20
 RECORD = (False, True, "auto", "logits", "summary")
+
+OTHERS = (
+    "out", "evaluate", "subset", "seeds", "model_options", "device", "resume_seconds", "allow_changed_data",
+    "trust_remote_code", "progress",
+)  # fmt: skip
+"""Keywords of ``train`` that are not settings of the single run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +41,21 @@ class Settings:
     warmup: float = 0.0
     clip: float | None = None
     precision: str = "float32"
+    augment: str = "none"
     record: bool | str = False
     clean_every: str | int | None = "auto"
     checkpoint_every: str | int | None = "auto"
     evaluate_every: str | int | None = "auto"
     save_optimizer: bool = False
+
+    @classmethod
+    def read(cls, owner: str, given: Mapping[str, Any]) -> Self:
+        """Settings from keywords of ``owner``."""
+        names = [each.name for each in fields(cls)]
+        for name in given:
+            if name not in names:
+                raise unknown_name("option", owner, name, [*names, *OTHERS])
+        return cls(**given)
 
     def __post_init__(self) -> None:
         if self.epochs is not None and self.steps is not None:
@@ -56,6 +74,10 @@ class Settings:
             raise unknown_name("schedule", "train", self.schedule, SCHEDULES)
         if self.precision not in PRECISIONS:
             raise unknown_name("precision", "train", self.precision, PRECISIONS)
+        if self.weight_decay is not None and not 0 <= self.weight_decay < math.inf:
+            raise bad_value("weight_decay", "train", self.weight_decay, "0 or a positive number")
+        if self.augment not in AUGMENTATIONS:
+            raise unknown_name("augment", "train", self.augment, AUGMENTATIONS)
         if self.record not in RECORD:
             raise bad_value("record", "train", self.record, "True, False, 'logits' or 'summary'")
         warmup_steps(self.warmup, 1)
@@ -90,3 +112,15 @@ class Settings:
     def to_json(self) -> dict[str, Any]:
         """For run.json."""
         return {**asdict(self), "optimizer_options": dict(self.optimizer_options)}
+
+
+def read_seeds(seeds: Iterable[int], owner: str) -> list[int]:
+    """Different whole numbers, at least one; numpy's become Python's, whose hashes they must have."""
+    given = list(seeds)
+    try:
+        numbers = [operator.index(seed) for seed in given]
+    except TypeError:
+        numbers = []
+    if not numbers or len(set(numbers)) < len(numbers) or min(numbers) < 0:
+        raise bad_value("seeds", owner, given, "one or more different whole numbers from 0")
+    return numbers

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from scoring.checkpoints import Checkpoints, find_runs
+from scoring.checkpoints import Checkpoints, RunDirectory, find_runs
 from scoring.errors import InputError, unknown_name
 from scoring.ids import find_rows
 from scoring.signals import Signals, View
@@ -32,6 +32,8 @@ class _Member:
     sweep: CheckpointSweep
     recorded: RecordedSignals
     scores_N: npt.NDArray[np.bool_]
+    fold: bool
+    """Whether it scores what it did not train on, and so has no presentations of."""
 
 
 class RunSource:
@@ -56,7 +58,10 @@ class RunSource:
         self.examples, self.signals = examples, signals
         groups: dict[str, list[Checkpoints]] = {}
         for run in find_runs(path):
-            groups.setdefault(run.name if run.fold is None else run.path.parent.name, []).append(run)
+            place = run.path if run.fold is None else run.path.parent
+            # Names alone may repeat: mlp/seed-0 and cnn/seed-0.
+            inside = place.relative_to(path).as_posix() if place.is_relative_to(path) else "."
+            groups.setdefault(place.name if inside == "." else inside, []).append(run)
         self.runs: Sequence[str] = list(groups)
         self._members = [[self._member(run, sweep_options) for run in runs] for runs in groups.values()]
         for name, runs in groups.items():
@@ -78,8 +83,13 @@ class RunSource:
             )
             scores_N[:] = role == "evaluation"
             scores_N[at] = role == "fold"
-        sweep = CheckpointSweep(run, self.examples, **sweep_options)
-        return _Member(sweep, RecordedSignals(run.path, self.examples), scores_N)
+        data = (run.config.get("data") or {}) if isinstance(run, RunDirectory) else {}
+        return _Member(
+            CheckpointSweep(run, self.examples, **sweep_options),
+            RecordedSignals(run.path, self.examples, data),
+            scores_N,
+            run.fold is not None,
+        )
 
     def _recorded(self, member: _Member, view: View) -> bool:
         """Whether the signals of a view come from the recording."""
@@ -88,6 +98,8 @@ class RunSource:
         return self.signals == "auto" and bool(member.recorded.files["clean"])
 
     def _member_passes(self, run: int, member: _Member, view: View) -> list[Pass]:
+        if member.fold and view == "presentation":
+            return []
         if self._recorded(member, view):
             return member.recorded.passes(run, view)
         return member.sweep.passes(run)
