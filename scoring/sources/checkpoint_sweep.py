@@ -8,12 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from scoring.batching import plan_batches
 from scoring.checkpoints import Checkpoint, Checkpoints
-from scoring.errors import InputError, name_some
+from scoring.class_order import ClassOrder
 from scoring.inference import forward_logits, pick_device
 from scoring.signals import Signals
 from scoring.sources.source import IntArray, Pass
@@ -75,7 +74,9 @@ class CheckpointSweep:
             model=self.model,
             trust_remote_code=self.trust_remote_code,
         )
-        labels = self._labels(model)
+        owner = f"the model in {str(self.run.path)!r}"
+        classes = ClassOrder.between(model.label_names, self.examples.label_names, owner)
+        labels = self.examples.labels
         model.module.to(self.device)
         for start in range(0, len(rows), ROWS_PER_PLAN):
             chunk = rows[start : start + ROWS_PER_PLAN]
@@ -93,7 +94,7 @@ class CheckpointSweep:
                         view="clean",
                         learning_rate=sweep.learning_rate,
                         label_tensor=None if labels is None else torch.from_numpy(labels[chosen]),
-                        logits=logits_BC,
+                        logits=logits_BC if classes is None else classes.logits(logits_BC),
                     ),
                 )
 
@@ -103,20 +104,6 @@ class CheckpointSweep:
         if self._prepared is None or self._prepared[0] != key:
             self._prepared = (key, model.inputs.prepare(self.examples, chunk))
         return self._prepared[1]
-
-    def _labels(self, model: Model) -> IntArray | None:
-        """Labels of the examples as the model numbers its classes: matched by name."""
-        labels, names = self.examples.labels, list(self.examples.label_names)
-        known = [str(name) for name in model.spec["label_names"]]
-        if labels is None or names == known:
-            return labels
-        strange = [name for name in names if name not in known]
-        if strange:
-            raise InputError(
-                f"score: the labels of {self.examples.name} must be classes of the model in {self.run.path}, "
-                f"got {name_some(strange)}; it knows {name_some(known, 10)}."
-            )
-        return np.array([known.index(name) for name in names], dtype=np.int64)[labels]
 
     def describe(self, sweep: Pass) -> dict[str, object]:
         """Checkpoint folder, step, epoch, learning rate and a digest of the weights."""
@@ -136,7 +123,7 @@ _hashes: dict[tuple[Path, int], str] = {}
 
 def _weights_hash(folder: Path) -> str:
     """Digest of the weight files of a checkpoint."""
-    files = sorted([*folder.glob("*.safetensors"), *folder.glob("config.json")])
+    files = sorted([*folder.glob("*.safetensors"), *folder.glob("*.bin"), *folder.glob("config.json")])
     key = (folder.resolve(), max(file.stat().st_mtime_ns for file in files))
     if key not in _hashes:
         state = hashlib.blake2b(digest_size=16)

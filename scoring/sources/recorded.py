@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from scoring.class_order import ClassOrder
 from scoring.dynamics import Dynamics, Recorded
+from scoring.errors import InputError
 from scoring.hashing import digest
 from scoring.ids import find_rows
 from scoring.signals import Signals, View
@@ -23,11 +25,18 @@ ROWS_PER_BATCH = 8192
 
 
 class RecordedSignals:
-    """The dynamics of one run, matched to examples by id."""
+    """The dynamics of one run, matched to examples by id, and their classes by name.
 
-    def __init__(self, run: Path, examples: Examples) -> None:
+    Args:
+        run: The run directory.
+        examples: What to score.
+        data: What run.json says of the data: ``label_names``, and the ``fingerprint`` that summaries need, since they
+            depend on the labels.
+    """
+
+    def __init__(self, run: Path, examples: Examples, data: Mapping[str, Any]) -> None:
         dynamics = Dynamics(run)
-        self.examples = examples
+        self.run, self.examples, self.data = run, examples, data
         self.files: dict[View, list[Recorded]] = {
             "presentation": list(dynamics.presentations()),
             "clean": list(dynamics.evaluations()),
@@ -48,6 +57,10 @@ class RecordedSignals:
         One file is in memory at a time: (rows, C) float32, or a few numbers per row where summaries were recorded.
         """
         file = next(f for f in self.files[sweep.view] if str(f.path) == sweep.where)
+        classes = ClassOrder.between(
+            self.data.get("label_names") or [], self.examples.label_names, f"the run {str(self.run)!r}"
+        )
+        self._check_summaries(file)
         ids, fields = file.read()
         at_N = self._positions(ids, file)
         for start in range(0, len(rows), ROWS_PER_BATCH):
@@ -55,6 +68,9 @@ class RecordedSignals:
             inside = np.flatnonzero(at_N[chosen] >= 0)
             lines = at_N[chosen[inside]]
             held = {key: torch.from_numpy(values[lines]) for key, values in fields.items()}
+            if classes is not None:
+                moves = {"logits": classes.logits, "predictions": classes.predictions}
+                held |= {key: moves[key](held[key]) for key in moves if key in held}
             yield (
                 start + inside,
                 Signals(
@@ -69,6 +85,15 @@ class RecordedSignals:
                     logits=held.pop("logits", None),
                     summaries=held,
                 ),
+            )
+
+    def _check_summaries(self, file: Recorded) -> None:
+        """Recorded losses and margins are those of the labels of that time."""
+        known = self.data.get("fingerprint")
+        if "losses" in file.stored and known not in (None, self.examples.fingerprint):
+            raise InputError(
+                f"score: examples must be those, with the labels, whose losses {str(self.run)!r} recorded, got "
+                f"fingerprint {self.examples.fingerprint} instead of {known}; score its checkpoints, or record logits."
             )
 
     def _positions(self, ids: npt.NDArray[np.generic], file: Recorded) -> IntArray:
