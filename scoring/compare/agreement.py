@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.compare.ranks import Floats, NanPolicy, average_ranks, hard_high, usable_rows
-from scoring.scorer import Meaning
+from scoring.meaning import Meaning
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from scoring.compare.ranks import Bools, NanPolicy, average_ranks, chance_in_top, hard_high, usable_rows
 from scoring.errors import bad_value
-from scoring.scorer import Meaning
+from scoring.meaning import Meaning
 
 Z95 = 1.959963984540054
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.errors import InputError, bad_value
-from scoring.scorer import HARD_WHEN_HIGH, Meaning
+from scoring.meaning import HARD_WHEN_HIGH, Meaning
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

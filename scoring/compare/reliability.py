@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from scoring.compare.ranks import Floats, NanPolicy, chance_in_top, hard_high, spearman, usable_rows
 from scoring.errors import bad_value
-from scoring.scorer import Meaning
+from scoring.meaning import Meaning
 
 MANY_TIES = 0.5
 """Above this fraction of tied rows the Spearman-Brown prediction is not offered."""
