@@ -19,6 +19,7 @@ from scoring.signals import Signals
 
 SMALLEST = 1e-6
 LEAST_MEAN = 2e-6
+DENORMAL = torch.finfo(torch.float64).tiny
 
 
 @dataclass(frozen=True)
@@ -111,4 +112,4 @@ class ConfidenceWeightedEntropy(_LabelQuality):
         probs_BC = self.probs(signals)
         entropy_B = torch.special.entr(probs_BC).sum(dim=1) / math.log(probs_BC.shape[1])
         ratio_B = entropy_B / self.label_probs(signals).clamp(min=SMALLEST)
-        return torch.where(ratio_B == 0, 1.0, torch.log1p(ratio_B) / ratio_B)
+        return torch.where(ratio_B < DENORMAL, 1.0, torch.log1p(ratio_B) / ratio_B)

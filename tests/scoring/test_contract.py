@@ -103,6 +103,7 @@ class TestArithmetic:
     def test_given_arrays_are_not_modified(self, name):
         logits, labels = arrays(runs=2)
         kept = logits.copy(), labels.copy()
+        logits.flags.writeable = labels.flags.writeable = False
         scored([name], logits, labels)
         assert np.array_equal(logits, kept[0]) and np.array_equal(labels, kept[1])
 
@@ -281,7 +282,7 @@ def test_without_labels(name):
     logits, labels = arrays()
     _, scorer, _ = parse_scorer(name)
     if scorer.needs & {"labels", "losses", "logit_margins"}:
-        with pytest.raises(InputError, match="needs .* but run0 has .*clean signals without "):
+        with pytest.raises(InputError, match=r"needs .* but run0 has .*clean signals without "):
             scored([name], logits, None)
     else:
         np.testing.assert_array_equal(column(name, logits, None), column(name, logits, labels))
