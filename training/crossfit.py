@@ -67,7 +67,7 @@ def train_folds(
             held_out = np.flatnonzero(fold_N == index)
             rows = np.flatnonzero(fold_N != index)
             job = Job(
-                examples, rows, np.ones(len(rows)), examples.take(held_out), "left_out", held_out, None
+                examples, rows, np.ones(len(rows)), examples.take(held_out), "left_out", held_out, None, folds=True
             )  # fmt: skip
             runs.append(
                 train_one(

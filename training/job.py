@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,14 @@ class Job:
     """Rows of ``examples`` kept for evaluation."""
     subset: dict[str, Any] | None
     """What run.json says of the subset."""
+    folds: bool = False
+    """Whether ``held_out`` is a fold of a cross-fitting: what the run scores, instead of what it must not score."""
+
+    @property
+    def scored(self) -> IntArray:
+        """Rows of clean passes: all that ``score`` may ask for, also those that are not trained on."""
+        everything = np.arange(len(self.examples))
+        return everything if self.folds else np.setdiff1d(everything, self.held_out)
 
 
 def make_job(
@@ -61,9 +70,10 @@ def make_job(
             "train: there is nothing to train on: every example is held out or not in the subset."
         )
     chosen = weights[rows]
-    if chosen.sum() <= 0:
+    total = math.fsum(chosen)  # exact, so that the order of rows cannot change a bit
+    if total <= 0:
         raise InputError("train: the weights of the subset must not all be 0.")
-    return Job(examples, rows, chosen * (len(rows) / chosen.sum()), evaluation, name, held_out, about)
+    return Job(examples, rows, chosen * (len(rows) / total), evaluation, name, held_out, about)
 
 
 def _evaluation(
@@ -78,6 +88,9 @@ def _evaluation(
     if evaluate is None:
         return None, None, none
     if isinstance(evaluate, str):
+        if evaluate == examples.split:
+            others = ", ".join(split for split in examples.splits if split != evaluate) or "a fraction"
+            raise bad_value("evaluate", "train", evaluate, f"another split than that trained on ({others})")
         return examples.other_split(evaluate), evaluate, none
     if isinstance(evaluate, Examples):
         if evaluate.labels is None or evaluate.label_names != examples.label_names:

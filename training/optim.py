@@ -100,7 +100,7 @@ def _optimizer_class(key: str, name: str) -> Any:
 
 def warmup_steps(warmup: float, total: int) -> int:
     """Steps of warm-up: a fraction of all steps below 1, else a number of steps."""
-    if warmup < 0 or (warmup >= 1 and warmup != int(warmup)):
+    if not 0 <= warmup < math.inf or (warmup >= 1 and warmup != int(warmup)):
         raise bad_value("warmup", "train", warmup, "a fraction in [0, 1) or a whole number of steps")
     return round(warmup * total) if warmup < 1 else int(warmup)
 

@@ -66,7 +66,7 @@ class Settings:
                 raise bad_value(name, "train", value, "a whole number of at least 1")
         for name in ("lr", "clip"):
             value = getattr(self, name)
-            if value is not None and not (value > 0 and math.isfinite(value)):
+            if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
                 raise bad_value(name, "train", value, "a positive number")
         if self.accumulate > self.batch_size:
             raise bad_value("accumulate", "train", self.accumulate, f"at most batch_size ({self.batch_size})")
