@@ -1,0 +1,1 @@
+"""Studies: grids of runs with baselines, as tidy tables."""
