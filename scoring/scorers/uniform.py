@@ -37,3 +37,8 @@ class Random(Scorer):
     def score(self, signals: Signals) -> Tensor:
         """Uniform numbers, (B,)."""
         return torch.from_numpy(uniform(self.seed, signals.ids_B))
+
+    def over_runs(self, values_RN: Tensor, seen_RN: Tensor) -> Tensor:
+        """The number itself, the same in all runs; a mean would round its last bit."""
+        some_N = torch.where(seen_RN, values_RN, -1.0).amax(dim=0)
+        return torch.where(some_N < 0, float("nan"), some_N)
