@@ -1,0 +1,77 @@
+"""The commands and the Python of the README run as they stand."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def tour(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The README's shell commands, run one after the other in an empty folder."""
+    folder = tmp_path_factory.mktemp("tour")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "OMP_NUM_THREADS": "1"}
+    commands = [line for block in blocks("bash") for line in block.splitlines() if line.strip()]
+    assert len(commands) >= 9
+    for command in commands:
+        done = subprocess.run(
+            command, shell=True, cwd=folder, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return folder
+
+
+def test_the_tour_leaves_what_it_promises(tour: Path) -> None:
+    from scoring.table import ScoreTable
+    from selection.subset import Subset
+
+    table = ScoreTable.read(tour / "scores.parquet")
+    assert len(table) == 1200
+    assert {"el2n", "forgetting", "aum", "entropy"} <= set(table.names)
+    assert table.columns["el2n"]["steps"] == "early"
+    assert table.columns["aum"]["view"] == "presentation"
+    assert len(Subset.read(tour / "subset.parquet")) == 360
+    assert len(list((tour / "runs" / "pruned").glob("seed-*"))) == 3
+
+
+def test_the_python_of_the_tour_runs_and_agrees(tour: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    [code] = [block for block in blocks("python") if "import tamis" in block]
+    here = tour / "python"
+    here.mkdir()
+    shutil.copytree(tour / "runs" / "mlp", here / "runs" / "mlp")  # finished runs are not repeated
+    monkeypatch.chdir(here)
+    names: dict[str, object] = {}
+    exec(compile(code, "README.md", "exec"), names)
+    from scoring.table import ScoreTable
+
+    assert names["table"].table.equals(ScoreTable.read(tour / "scores.parquet").table)  # type: ignore[attr-defined]
+
+
+def test_the_scorer_of_the_readme_works() -> None:
+    import numpy as np
+
+    from scoring import ArraySource, score
+
+    [code] = [block for block in blocks("python") if "class SecondBest" in block]
+    names: dict[str, object] = {"__name__": "readme"}
+    exec(compile(code, "README.md", "exec"), names)
+    logits = np.log(np.array([[0.5, 0.3, 0.2], [0.1, 0.8, 0.1]]))
+    table = score(None, [names["SecondBest"]()], ArraySource([0, 0], logits=logits))  # type: ignore[operator]
+    np.testing.assert_allclose(table.column("second_best"), [0.3, 0.8])
+
+
+def test_every_file_that_the_readme_links_to_exists() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert target.startswith("http") or (ROOT / target).exists(), target
