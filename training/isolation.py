@@ -20,19 +20,36 @@ def seed_step(seed: int, device: torch.device) -> None:
 @contextmanager
 def isolated(device: torch.device) -> Iterator[None]:
     """Deterministic operations on the CPU; global random state and settings are given back as they were."""
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    mode = torch.get_deterministic_debug_mode()
     filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     mps_state = torch.mps.get_rng_state() if device.type == "mps" else None
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else [], device_type="cuda"):
-        if device.type == "cpu" and not deterministic:
-            torch.use_deterministic_algorithms(True)
+        if device.type == "cpu" and mode == 0:
+            torch.set_deterministic_debug_mode("error")
             # Filling memory that is overwritten anyway only helps to find bugs, and costs time.
             torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         try:
             yield
         finally:
-            torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+            torch.set_deterministic_debug_mode(mode)
             torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
             if mps_state is not None:
                 torch.mps.set_rng_state(mps_state)
+
+
+SHARED_FLOPS = 2e7
+"""FLOPs of an update (about a millisecond of one core) below which a second thread costs more than it brings."""
+
+
+@contextmanager
+def fitting_threads(flops_per_update: float | None, device: torch.device) -> Iterator[None]:
+    """One thread while updates are small: threads that wait for each other are slow, on a busy machine 30 times."""
+    threads = torch.get_num_threads()
+    small = device.type == "cpu" and flops_per_update is not None and flops_per_update < SHARED_FLOPS
+    if small:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if small:
+            torch.set_num_threads(threads)

@@ -15,7 +15,7 @@ from scoring.models import build_model
 from scoring.progress import progress
 from training.environment import FLOPS_METHOD, describe_environment, measure_flops
 from training.identity import describe_request, open_run
-from training.isolation import isolated
+from training.isolation import fitting_threads, isolated
 from training.job import Job, make_job
 from training.loop import Loop, TrainingDiverged
 from training.recorder import Recorder
@@ -134,12 +134,16 @@ def train_one(
             recorder = Recorder(out, job.examples, keep=settings.keep, auto_epochs=False)  # type: ignore[arg-type]
         loop.start(run, recorder)
         before = loop.seconds
-        with progress(
-            f"training {out.name}", loop.total * settings.batch_size, "examples", show_progress
-        ) as advance:
+        per_unit = run.config["flops_per_unit"]
+        # Token counts differ from batch to batch, and no text model is small.
+        per_update = per_unit and run.config["flops_unit"] == "example" and per_unit * settings.batch_size
+        total = loop.total * settings.batch_size
+        with (
+            fitting_threads(per_update or None, where),
+            progress(f"training {out.name}", total, "examples", show_progress) as advance,
+        ):
             advance(loop.step * settings.batch_size)
             loop.run(advance, lambda: before + time.monotonic() - started, resume_seconds)
-    per_unit = run.config["flops_per_unit"]
     run.finish(
         wall_time_s=before + time.monotonic() - started,
         flops=None if per_unit is None else per_unit * loop.units,
