@@ -1,7 +1,7 @@
 """Nested state of optimizers and recorders as safetensors and JSON; no pickle.
 
 Besides values, the order in which a tensor lies in memory is kept: matrix products round differently when it changes,
-and a resumed training must not differ in the last bit.
+and a resumed training must not differ in the last bit from one that was not interrupted.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ def _unflatten(node: Any, tensors: Mapping[str, Tensor]) -> Any:
     [(kind, content)] = node.items()
     if kind == "tensor":
         name, order = content
-        return tensors[name].permute([order.index(d) for d in range(len(order))])
+        # A clone keeps the order, and lies at an aligned place as the original did: sums round differently elsewhere.
+        return tensors[name].permute([order.index(d) for d in range(len(order))]).clone()
     if kind == "array":
         return _unflatten(content, tensors).numpy()
     if kind == "map":

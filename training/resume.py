@@ -34,4 +34,4 @@ def drop_resume(run: Path) -> None:
         *(run.glob(f"{'*/' * depth}.*.{end}") for depth in range(3) for end in ("tmp", "old")),
     ]
     for path in [path for paths in left for path in paths]:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
