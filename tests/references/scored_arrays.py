@@ -56,3 +56,32 @@ class SummarySource(ArraySource):
         for positions, full in super().read(sweep, needs, rows):
             summaries = {name: getattr(full, f"{name}_B") for name in SUMMARIES}
             yield positions, batch(None, full.labels_B, ids=full.ids_B, step=full.step, summaries=summaries)
+
+
+class OnlyNeeds(ArraySource):
+    """Hands out what a scorer says it needs and nothing else."""
+
+    def read(self, sweep, needs, rows):
+        for positions, full in super().read(sweep, needs, rows):
+            summaries = {name: getattr(full, f"{name}_B") for name in SUMMARIES if name in needs}
+            yield (
+                positions,
+                Signals(
+                    ids_B=full.ids_B,
+                    step=full.step,
+                    epoch=full.epoch,
+                    label_tensor=full.label_tensor if "labels" in needs else None,
+                    logits=full.logits if "logits" in needs else None,
+                    summaries=summaries,
+                ),
+            )
+
+
+class EveryOtherAtStepTwo(ArraySource):
+    """Rows 0, 2, 4 ... are not presented at step 2, and row 3 never is."""
+
+    def read(self, sweep, needs, rows):
+        missed = (rows == 3) | ((rows % 2 == 0) & (sweep.step == 2))
+        kept = np.flatnonzero(~missed)
+        for positions, signals in super().read(sweep, needs, rows[kept]):
+            yield kept[positions], signals

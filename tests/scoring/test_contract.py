@@ -10,11 +10,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from references import scorers_slow as slow
-from references.scored_arrays import SummarySource, arrays, batch, column, columns_equal, scored
+from references.scored_arrays import (
+    EveryOtherAtStepTwo,
+    OnlyNeeds,
+    SummarySource,
+    arrays,
+    batch,
+    column,
+    columns_equal,
+    scored,
+)
 
 from scoring.catalog import SCORERS, make_scorer, parse_scorer
 from scoring.errors import InputError
-from scoring.meaning import MEANINGS
+from scoring.meaning import HARD_WHEN_HIGH, MEANINGS
 from scoring.scorer import Scorer, TrajectoryScorer
 from scoring.signals import NEEDS, SUMMARIES, VIEWS
 from scoring.steps import FOLDS, StepRule
@@ -37,6 +46,12 @@ def is_count(name):
 def reads_all_checkpoints(name):
     _, scorer, rule = parse_scorer(name)
     return isinstance(scorer, TrajectoryScorer) or (rule is not None and not rule.picks)
+
+
+@pytest.fixture(scope="module")
+def together():
+    """All of them in one call."""
+    return scored(NAMES, *arrays(runs=2))
 
 
 def fitted(scorer, signals):
@@ -125,23 +140,20 @@ class TestArithmetic:
             )
 
     def test_batches_blocks_and_loop_order(self, name, monkeypatch):
-        logits, labels = arrays(runs=2)
+        logits, labels = arrays(runs=2, steps=3, rows=9)
         whole = scored([name], logits, labels, per_run=True)
-        for block_rows in (1, 7, len(labels)):
+        for block_rows in (1, 4, len(labels)):
             for order in ("checkpoints", "data"):
                 cut = scored([name], logits, labels, per_run=True, block_rows=block_rows, order=order)
                 assert columns_equal(whole, cut)
-        monkeypatch.setattr("scoring.sources.arrays.ROWS_PER_BATCH", 2)  # 23 rows: the last batch has one
+        monkeypatch.setattr("scoring.sources.arrays.ROWS_PER_BATCH", 2)  # the last batch has one row
         for order in ("checkpoints", "data"):
             cut = scored([name], logits, labels, per_run=True, order=order)
             for part in whole.names:
                 np.testing.assert_allclose(cut.column(part), whole.column(part), rtol=1e-12, atol=1e-15)
 
-    def test_company_of_other_scorers(self, name):
-        logits, labels = arrays(runs=2)
-        np.testing.assert_array_equal(
-            scored(NAMES, logits, labels).column(name), column(name, logits, labels)
-        )
+    def test_company_of_other_scorers(self, name, together):
+        np.testing.assert_array_equal(together.column(name), column(name, *arrays(runs=2)))
 
     def test_shift_of_the_logits(self, name):
         logits, labels = arrays()
@@ -149,6 +161,20 @@ class TestArithmetic:
         np.testing.assert_allclose(
             column(name, logits + shift, labels), column(name, logits, labels), rtol=1e-8, atol=1e-12
         )
+
+    def test_order_of_the_classes(self, name):
+        logits, labels = arrays(classes=5)
+        new = np.array([3, 0, 4, 1, 2])  # class k becomes new[k]
+        moved = np.empty_like(logits)
+        moved[..., new] = logits
+        expected = column(name, logits, labels)
+        if name == "consensus_label":
+            expected = new[expected.astype(int)]
+        np.testing.assert_allclose(column(name, moved, new[labels]), expected, rtol=1e-12, atol=1e-14)
+
+    def test_asks_for_all_that_it_reads(self, name):
+        logits, labels = arrays(runs=2)
+        assert columns_equal(scored([name], logits, labels, source=OnlyNeeds), scored([name], logits, labels))
 
     def test_precision_of_the_input(self, name):
         logits, labels = arrays()
@@ -260,6 +286,46 @@ def test_nan_at_one_checkpoint_is_not_forgotten(name):
         table = scored([name], logits, labels)
         for part in table.scores + [n for n in table.names if n.endswith(".never_learned")]:
             assert np.flatnonzero(np.isnan(table.column(part))).tolist() == [4], (part, t)
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if reads_all_checkpoints(n)])
+def test_presentations_that_an_example_missed_do_not_count(name):
+    """Rows that were not presented at step 2 have the history of the other steps; nothing at all is NaN."""
+    logits, labels = arrays(rows=11)
+    some = scored([name], logits, labels, source=EveryOtherAtStepTwo)
+    full, short = scored([name], logits, labels), scored([name], logits[[0, 2, 3]], labels)
+    for part in full.names:
+        if part == "label":
+            continue
+        np.testing.assert_array_equal(some.column(part)[::2], short.column(part)[::2])
+        np.testing.assert_array_equal(some.column(part)[5::2], full.column(part)[5::2])
+        assert np.isnan(some.column(part)[3])
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if parse_scorer(n)[1].meaning in HARD_WHEN_HIGH])
+def test_the_declared_meaning_is_true(name):
+    """Row 0 is always right and certain; row 1 turns from right to wrong and back, and ends wrong and unsure."""
+    logits = np.zeros((5, 2, 3))
+    logits[:, 0, 0] = 8.0
+    logits[0::2, 1, 1] = 0.1
+    logits[1::2, 1, 0] = 3.0
+    easy, hard = column(name, logits, [0, 0])
+    assert easy != hard and (hard > easy) == HARD_WHEN_HIGH[parse_scorer(name)[1].meaning]
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_over_runs_reads_only_what_was_seen(name):
+    scorer = make_scorer(name)
+    values = torch.tensor([[1.0, 0.0, 1.0, 1.0], [1.0, 1.0, 0.0, 1.0], [1.0, 1.0, 1.0, 1.0]]).double()
+    seen = torch.tensor([[True, False, True, False], [True, True, False, False], [True, True, True, False]])
+    combined = scorer.over_runs(torch.where(seen, values, torch.nan), seen)
+    assert combined.dtype == torch.float64 and combined.isnan().tolist() == [False, False, False, True]
+    for rubbish in (1e9, -1e9):
+        assert torch.equal(combined[:3], scorer.over_runs(torch.where(seen, values, rubbish), seen)[:3])
+    order = [2, 0, 1]
+    torch.testing.assert_close(combined, scorer.over_runs(values[order], seen[order]), equal_nan=True)
+    assert scorer.se_over_runs(values, seen).shape == (4,)
+    assert scorer.se_over_runs(values[:1], seen[:1]).isnan().all()
 
 
 @pytest.mark.parametrize("name", NAMES)
