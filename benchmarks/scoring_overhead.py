@@ -11,6 +11,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from benchmarks.record import data_file, ratio, side_by_side, write_record
@@ -19,6 +20,8 @@ from scoring.catalog import describe
 from scoring.checkpoints import find_runs
 from scoring.examples import Examples
 from scoring.inference import forward_logits, pick_device
+from scoring.inputs import Prepared
+from scoring.models import Model
 from scoring.run import score
 from training.run import train
 
@@ -59,8 +62,8 @@ def main() -> None:
             checkpoint = found.checkpoints()[-1]
             scorers = pointwise_scorers()
 
-            def prepare():
-                model = found.load(checkpoint)
+            def prepare() -> tuple[Model, Prepared, list[np.ndarray]]:
+                model = found.load(checkpoint, examples)
                 model.module.to(device)
                 prepared = model.inputs.prepare(examples)
                 return model, prepared, plan_batches(prepared.lengths, 256, 16_384)

@@ -1,0 +1,14 @@
+"""Every benchmark, one process each; ``make bench``. Names on the command line choose some."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+BENCHMARKS = ("scoring_overhead", "length_buckets", "peak_memory", "label_errors", "finetune_hwu64")
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or BENCHMARKS:
+        if name not in BENCHMARKS:
+            sys.exit(f"benchmarks: name must be one of {', '.join(BENCHMARKS)}, got {name!r}.")
+        subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
