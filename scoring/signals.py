@@ -84,9 +84,13 @@ class Signals:
     def log_probs_BC(self) -> Tensor:
         """log softmax, (B, C), nats; finite wherever the logits are.
 
-        A logit of -inf is a probability of 0; one of +inf makes the row NaN (inf - inf), as does a NaN.
+        The largest entry keeps its digits where it is nearly 0: -log1p of what the other classes weigh. A logit of
+        -inf is a probability of 0; one of +inf makes the row NaN (inf - inf), as does a NaN.
         """
-        return torch.log_softmax(self.logits_BC, dim=1)
+        top_B1, index_B1 = self.logits_BC.max(dim=1, keepdim=True)
+        shifted_BC = self.logits_BC - top_B1
+        others_B1 = shifted_BC.exp().scatter_(1, index_B1, 0.0).sum(dim=1, keepdim=True)
+        return shifted_BC - others_B1.log1p() + (top_B1 - top_B1)  # 0, or NaN for the whole row
 
     @cached_property
     def probs_BC(self) -> Tensor:
@@ -98,7 +102,7 @@ class Signals:
         """Cross-entropy of the gold label, -log p_y, (B,), nats."""
         if "losses" in self.summaries:
             return self.summaries["losses"].double()
-        return -self.log_probs_BC.gather(1, self.labels_B[:, None])[:, 0]
+        return 0.0 - self.log_probs_BC.gather(1, self.labels_B[:, None])[:, 0]  # never -0.0
 
     @cached_property
     def label_probs_B(self) -> Tensor:

@@ -38,7 +38,7 @@ class Forgetting(TrajectoryScorer):
 
     def __post_init__(self) -> None:
         allowed = self.never_learned in ("max", "inf", "zero") or isinstance(self.never_learned, int | float)
-        if not allowed or isinstance(self.never_learned, bool):
+        if not allowed or isinstance(self.never_learned, bool) or self.never_learned != self.never_learned:
             raise bad_value("never_learned", "forgetting", self.never_learned, POLICIES)
         if self.runs not in RUNS:
             raise unknown_name("runs", "forgetting", str(self.runs), RUNS)

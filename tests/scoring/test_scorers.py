@@ -97,11 +97,20 @@ class TestClosedForms:
         np.testing.assert_allclose(column("loss", logits, labels), -np.log(p), atol=1e-15)
 
     def test_digits_near_certainty_are_kept(self):
-        """1 - p_y is 1e-35 here: probabilities alone would say 0 for all of these."""
+        """1 - p_y is 1e-35 here: 1 minus a rounded probability would say 0 for all of these."""
         q = math.exp(-80)
-        assert one("el2n", [[80.0, 0.0]]) == pytest.approx(math.sqrt(2) * q, rel=1e-12)
-        assert one("entropy", [[80.0, 0.0]]) == pytest.approx(81 * q, rel=1e-12)
-        assert one("loss", [[0.0, 80.0]]) == pytest.approx(80, rel=1e-15)
+        expected = {
+            "el2n": math.sqrt(2) * q,
+            "el2n:brier": 2 * q * q,
+            "el2n:l1": 2 * q,
+            "loss": q,
+            "entropy": 81 * q,
+        }
+        for name, value in expected.items():
+            assert one(name, [[80.0, 0.0]]) == pytest.approx(value, rel=1e-12, abs=0), name
+            assert one(name, [[80.0, 0.0]]) > one(name, [[90.0, 0.0]]) > 0
+        assert one("loss", [[0.0, 80.0]]) == pytest.approx(80, rel=1e-15, abs=0)
+        assert math.copysign(1, one("loss", [[1e4, 0.0]])) == 1  # 0.0, not -0.0
 
     def test_loss_ranks_like_error_probability(self):
         logits, labels = arrays(steps=1, rows=200)
@@ -255,7 +264,7 @@ class TestForgetting:
             assert Forgetting(runs=runs).over_runs(values, seen)[2].isnan()
             assert Forgetting(runs=runs).se_over_runs(values, seen).isnan().tolist() == [False, True, True]
 
-    @pytest.mark.parametrize("policy", ["maximum", "5", None, True, [1]])
+    @pytest.mark.parametrize("policy", ["maximum", "5", None, True, [1], math.nan])
     def test_policies(self, policy):
         with pytest.raises(InputError, match="never_learned must be 'max', 'inf', 'zero' or a number, got"):
             Forgetting(never_learned=policy)
