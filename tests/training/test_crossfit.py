@@ -1,0 +1,109 @@
+"""train_folds(): every example is left out once, by class, and scored by the model that left it out."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scoring.checkpoints import RunDirectory, find_runs
+from scoring.dynamics import Dynamics
+from scoring.errors import InputError
+from scoring.examples import Examples
+from scoring.run import score
+from training.crossfit import assign_folds, train_folds
+
+
+def labelled(labels: list[int]) -> Examples:
+    inputs = np.arange(2.0 * len(labels), dtype=np.float32).reshape(-1, 2)
+    return Examples.from_arrays(
+        inputs, np.array(labels), ids=np.arange(len(labels)), label_names=("a", "b", "c")
+    )
+
+
+@given(st.lists(st.integers(0, 2), min_size=2, max_size=40), st.data(), st.integers(0, 99))
+def test_folds_are_even_in_size_and_class(labels: list[int], data: st.DataObject, seed: int) -> None:
+    folds = data.draw(st.integers(2, len(labels)))
+    examples = labelled(labels)
+    fold_N = assign_folds(examples, folds, seed)
+    sizes = np.bincount(fold_N, minlength=folds)
+    assert sizes.max() - sizes.min() <= 1
+    for label in set(labels):
+        counts = np.bincount(fold_N[examples.labels == label], minlength=folds)
+        assert counts.max() - counts.min() <= 1
+    order = np.random.default_rng(seed).permutation(len(labels))
+    assert (assign_folds(examples.take(order), folds, seed) == fold_N[order]).all()
+
+
+def test_seeds_give_other_folds() -> None:
+    examples = labelled([0, 1, 2] * 20)
+    assert (assign_folds(examples, 4, 0) != assign_folds(examples, 4, 1)).any()
+
+
+@pytest.fixture(scope="module")
+def digits() -> Examples:
+    return Examples.load("digits").take(np.arange(0, 1200, 4))
+
+
+@pytest.fixture(scope="module")
+def out(digits: Examples, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("folds")
+    train_folds(digits, "linear", folds=3, out=folder, seeds=[0, 1], epochs=3, record=True)
+    return folder
+
+
+def test_runs_and_held_out_examples(digits: Examples, out: Path) -> None:
+    runs = find_runs(out)
+    assert [run.path.relative_to(out).as_posix() for run in runs] == [
+        f"seed-{seed}/fold-{fold}" for seed in (0, 1) for fold in range(3)
+    ]
+    assert [run.fold for run in runs[:2]] == [{"index": i, "of": 3, "seed": 0} for i in (0, 1)]
+    for seed in (0, 1):
+        left = []
+        for run in runs[3 * seed : 3 * seed + 3]:
+            held_out = run.held_out()
+            assert held_out is not None and held_out[1] == "fold"
+            left.append(held_out[0])
+            assert isinstance(run, RunDirectory)
+            assert run.config["seed"] == seed and run.config["data"]["trained_on"] == 300 - len(held_out[0])
+            assert "left_out/accuracy" in run.summary()["metrics"]
+            for part in Dynamics(run.path).presentations():
+                assert not np.isin(part.read()[0], held_out[0]).any()
+        assert sorted(np.concatenate(left)) == sorted(digits.ids)
+
+
+def test_scores_come_from_the_model_that_left_out(digits: Examples, out: Path, tmp_path: Path) -> None:
+    table = score(digits, "loss", out)
+    frame = table.to_pandas()
+    assert len(frame) == 300 and (frame["loss.runs"] == 2).all()
+    [run] = [run for run in find_runs(out) if run.fold == {"index": 1, "of": 3, "seed": 0}]
+    held_out = run.held_out()
+    assert held_out is not None
+    rows = digits.rows_of(held_out[0])
+    model = run.load(run.checkpoints()[-1], digits)
+    logits = model.logits(model.inputs.prepare(digits, rows).batch(np.arange(len(rows)))).double()
+    losses = -logits.log_softmax(1)[range(len(rows)), digits.labels[rows]]
+    alone = score(digits, "loss", out / "seed-0").to_pandas().set_index("id")["loss"]
+    assert np.allclose(alone[held_out[0]].to_numpy(), losses.detach().numpy(), atol=1e-5)
+
+
+def test_the_same_call_is_not_repeated_and_another_is_refused(digits: Examples, out: Path) -> None:
+    stamps = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+    train_folds(digits, "linear", folds=3, out=out, seeds=[0, 1], epochs=3, record=True)
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == stamps
+    with pytest.raises(InputError, match="holds a run of a different call"):
+        train_folds(digits, "linear", folds=5, out=out, seeds=[0, 1], epochs=3, record=True)
+
+
+def test_mistakes(digits: Examples, tmp_path: Path) -> None:
+    for folds in (1, 0, 301, 2.5):
+        with pytest.raises(InputError, match="folds must be a whole number from 2 to"):
+            train_folds(digits, "linear", folds=folds, out=tmp_path)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="must have labels"):
+        train_folds(Examples.from_arrays(np.zeros((4, 2), dtype=np.float32)), "linear", folds=2, out=tmp_path)
+    with pytest.raises(InputError, match="train_folds: option must be one of"):
+        train_folds(digits, "linear", folds=2, out=tmp_path, evaluate_evry=3)
+    with pytest.raises(InputError, match="train_folds: seeds"):
+        train_folds(digits, "linear", folds=2, out=tmp_path, seeds=[])
+    assert list(tmp_path.iterdir()) == []
