@@ -9,7 +9,7 @@ _PUBLIC = {
     "Recorder": "training.recorder",
     "TrainingDiverged": "training.run",
     "confuse_labels": "training.noise",
-    "evaluate": "training.evaluate",
+    "evaluate_model": "training.evaluate",
     "flip_labels": "training.noise",
     "shuffle_labels": "training.noise",
     "train": "training.run",

@@ -9,13 +9,38 @@ import numpy.typing as npt
 import torch
 
 from scoring.batching import plan_batches
-from scoring.inference import forward_logits
+from scoring.errors import InputError, bad_value
+from scoring.inference import forward_logits, pick_device
 
 if TYPE_CHECKING:
+    from scoring.examples import Examples
     from scoring.inputs import Prepared
     from scoring.models import Model
 
 IntArray = npt.NDArray[np.int64]
+
+
+def evaluate_model(
+    model: Model,
+    examples: Examples,
+    *,
+    device: str = "auto",
+    precision: str = "float32",
+    batch_size: int = 256,
+) -> dict[str, float]:
+    """``accuracy``, ``loss`` and ``macro_f1`` of a model (which moves to ``device``) on examples, see ``evaluate``.
+
+    Raises:
+        InputError: The examples have no labels, or other classes than the model.
+    """
+    if examples.labels is None:
+        raise InputError(f"evaluate_model: examples must have labels, and {examples.name} has none.")
+    if examples.label_names != model.label_names:
+        allowed = f"labelled with the classes {model.label_names} of the model"
+        raise bad_value("examples", "evaluate_model", examples.label_names, allowed)
+    where = pick_device(device)
+    model.module.to(where)
+    return evaluate(model, model.inputs.prepare(examples), examples.labels, where, precision, batch_size)
 
 
 def evaluate(

@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 from sklearn.metrics import f1_score
 
+import training
 from scoring.checkpoints import RunDirectory
 from scoring.dynamics import Dynamics
 from scoring.errors import InputError
@@ -20,7 +22,7 @@ from scoring.hashing import derive_seed, hash64, hash_ids
 from scoring.models import build_model, load_model
 from selection.subset import Subset
 from training.augment import flip_crop
-from training.evaluate import macro_f1
+from training.evaluate import evaluate_model, macro_f1
 from training.run import TrainingDiverged, train
 from training.settings import Settings
 
@@ -253,6 +255,23 @@ def test_evaluation_data(few: Examples, digits: Examples, tmp_path: Path) -> Non
     )
     assert named == given and named.keys() == {"train/loss", "test/accuracy", "test/loss", "test/macro_f1"}
     assert nothing.keys() == {"train/loss"}
+
+
+def test_evaluating_a_model(few: Examples, digits: Examples, tmp_path: Path) -> None:
+    [run] = train(few, "linear", out=tmp_path, epochs=2)
+    model = run.load(run.checkpoints()[-1], few)
+    test = digits.other_split("test")
+    found = evaluate_model(model, test, batch_size=100)
+    told = run.summary()["metrics"]
+    assert {f"test/{name}": pytest.approx(value) for name, value in found.items()}.items() <= told.items()
+    with pytest.raises(InputError, match="evaluate_model: examples must be labelled with the classes"):
+        evaluate_model(model, Examples.from_arrays(np.zeros((2, 8, 8, 1), dtype=np.uint8), [0, 1]))
+
+
+def test_public_names_are_not_hidden_by_modules() -> None:
+    for name in training.__all__:
+        for _ in range(2):  # importing a module sets it as an attribute of its package
+            assert not isinstance(getattr(training, name), ModuleType)
 
 
 def test_macro_f1_is_that_of_scikit_learn() -> None:
