@@ -1,5 +1,6 @@
 """train_folds(): every example is left out once, by class, and scored by the model that left it out."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from scoring.errors import InputError
 from scoring.examples import Examples
 from scoring.run import score
 from training.crossfit import assign_folds, train_folds
+from training.run import train
 
 
 def labelled(labels: list[int]) -> Examples:
@@ -88,6 +90,53 @@ def test_scores_come_from_the_model_that_left_out(digits: Examples, out: Path, t
     assert np.allclose(alone[held_out[0]].to_numpy(), losses.detach().numpy(), atol=1e-5)
 
 
+def test_every_example_is_scored_once_per_seed_in_either_loop_order(digits: Examples, out: Path) -> None:
+    table = score(digits, "loss,el2n", out, per_run=True, signals="checkpoints")
+    for name in ("loss", "el2n"):
+        assert np.isfinite(table.column(name)).all() and (table.column(f"{name}.runs") == 2).all()
+        singles = [
+            score(digits, name, out / f"seed-{seed}", signals="checkpoints").column(name) for seed in (0, 1)
+        ]
+        np.testing.assert_allclose(table.column(name), np.mean(singles, axis=0), rtol=1e-9)
+        np.testing.assert_allclose(table.column(f"{name}.run1"), singles[1], rtol=1e-9)
+    assert table.info["runs"] == ["seed-0", "seed-1"] and table.info["held_out"] == 0
+    turned = score(digits, "loss,el2n", out, per_run=True, signals="checkpoints", order="data", block_rows=77)
+    for name in table.scores:
+        np.testing.assert_allclose(turned.column(name), table.column(name), atol=1e-6)
+
+
+def test_recorded_clean_passes_hold_what_a_fold_left_out(digits: Examples, out: Path) -> None:
+    swept, recorded = (
+        score(digits, "loss@last,el2n@last", out, signals=s) for s in ("checkpoints", "recorded")
+    )
+    for name in swept.scores:
+        np.testing.assert_allclose(recorded.column(name), swept.column(name), atol=1e-6)
+    # What a fold presents it has trained on: scores that are defined on presentations take the clean passes.
+    aum = score(digits, "aum", out)
+    assert aum.columns["aum"]["view"] == "clean" and np.isfinite(aum.column("aum")).all()
+    with pytest.raises(InputError, match=r"'aum' needs .*, but seed-0 has no presentation signals"):
+        score(digits, "aum", out, view="presentation")
+
+
+def test_a_model_that_memorises_knows_nothing_of_what_it_left_out(digits: Examples, tmp_path: Path) -> None:
+    """With shuffled labels, a loss near 0 can only come from having seen the example."""
+    shuffled = digits.with_labels(np.random.default_rng(0).permutation(digits.labels))
+    given = {"epochs": 60, "batch_size": 32, "lr": 0.01, "model_options": {"hidden": (128,)}}
+    train_folds(shuffled, "mlp", folds=4, out=tmp_path / "folds", **given)
+    train(shuffled, "mlp", out=tmp_path / "whole", evaluate=False, checkpoint_every=None, **given)
+    seen = score(shuffled, "loss@last,correctness", tmp_path / "whole")
+    left_out = score(shuffled, "loss@last,correctness", tmp_path / "folds")
+    assert seen.column("loss@last").mean() < 0.3 and seen.column("correctness").mean() > 0.95
+    assert left_out.column("loss@last").mean() > 3 and left_out.column("correctness").mean() < 0.2
+
+
+def test_a_missing_fold_is_an_error(digits: Examples, out: Path, tmp_path: Path) -> None:
+    for fold in ("fold-0", "fold-2"):
+        shutil.copytree(out / "seed-0" / fold, tmp_path / "seed-0" / fold)
+    with pytest.raises(InputError, match="seed-0 must hold all its 3 folds, got 2; finish training first"):
+        score(digits, "loss", tmp_path)
+
+
 def test_the_same_call_is_not_repeated_and_another_is_refused(digits: Examples, out: Path) -> None:
     stamps = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
     train_folds(digits, "linear", folds=3, out=out, seeds=[0, 1], epochs=3, record=True)
@@ -104,6 +153,8 @@ def test_mistakes(digits: Examples, tmp_path: Path) -> None:
         train_folds(Examples.from_arrays(np.zeros((4, 2), dtype=np.float32)), "linear", folds=2, out=tmp_path)
     with pytest.raises(InputError, match="train_folds: option must be one of"):
         train_folds(digits, "linear", folds=2, out=tmp_path, evaluate_evry=3)
+    with pytest.raises(InputError, match="evaluate and subset cannot be given"):
+        train_folds(digits, "linear", folds=2, out=tmp_path, subset="subset.parquet")
     with pytest.raises(InputError, match="train_folds: seeds"):
         train_folds(digits, "linear", folds=2, out=tmp_path, seeds=[])
     assert list(tmp_path.iterdir()) == []
