@@ -59,6 +59,11 @@ def train_folds(
     Each is evaluated on the fold it left out. ``score(examples, ..., out)`` then scores every example by the model
     that did not see it, and counts the folds of a seed as one run. Options as for ``train``.
     """
+    if settings.keys() & {"evaluate", "subset", "allow_changed_data"}:
+        raise InputError(
+            "train_folds: evaluate and subset cannot be given, since every fold is evaluated on what it left out; "
+            "take a part of the examples first, with Subset.apply."
+        )
     checked = Settings.read("train_folds", {"checkpoint_every": None, "evaluate_every": None, **settings})
     runs = []
     for seed in read_seeds(seeds, "train_folds"):
