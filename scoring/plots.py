@@ -267,6 +267,11 @@ def pruning_curves(
     return figure
 
 
+def require() -> None:
+    """Fail now, not after an hour of work, if matplotlib is not installed."""
+    _style()
+
+
 def save(figure: Figure, path: str | Path) -> Path:
     """Write a PNG of 150 dots per inch, atomically; equal figures give equal bytes."""
     path = Path(path)

@@ -11,6 +11,7 @@ _PUBLIC = {
     "confuse_labels": "training.noise",
     "evaluate_model": "training.evaluate",
     "flip_labels": "training.noise",
+    "pruning_study": "training.studies.pruning",
     "shuffle_labels": "training.noise",
     "train": "training.run",
     "train_folds": "training.crossfit",
