@@ -134,6 +134,23 @@ class Recorded:
         table = _parquet(self.path).read()
         return _read_ids(table["id"]), _read_fields(table)
 
+    def read_ids(self) -> Array:
+        """All ids, int64 or object (N,), in the order of ``read``."""
+        return _read_ids(_parquet(self.path).read(columns=["id"])["id"])
+
+    def read_lines(self, lines_B: npt.NDArray[np.int64]) -> Fields:
+        """Fields of some lines, in the order asked; only the pieces of the file that hold them are read."""
+        parquet = _parquet(self.path)
+        sizes = [parquet.metadata.row_group(i).num_rows for i in range(parquet.metadata.num_row_groups)]
+        starts = np.cumsum([0, *sizes])
+        group_B = np.searchsorted(starts, lines_B, side="right") - 1
+        groups, place_B = np.unique(group_B, return_inverse=True)
+        # Without any line the first piece still tells names and widths.
+        table = parquet.read_row_groups(groups.tolist() or [0], columns=sorted(self.stored))
+        first = np.cumsum([0, *(sizes[group] for group in groups)])
+        found_B = first[place_B] + lines_B - starts[group_B]
+        return {name: values[found_B] for name, values in _read_fields(table).items()}
+
     def batches(self, rows: int = _ROW_GROUP) -> Iterator[tuple[Array, Fields]]:
         """The same as ``read`` in pieces of at most ``rows`` examples, in file order."""
         for batch in _parquet(self.path).iter_batches(batch_size=rows):

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from scoring.class_order import ClassOrder
@@ -37,6 +36,7 @@ class RecordedSignals:
     def __init__(self, run: Path, examples: Examples, data: Mapping[str, Any]) -> None:
         dynamics = Dynamics(run)
         self.run, self.examples, self.data = run, examples, data
+        self._lines: dict[Path, IntArray] = {}
         self.files: dict[View, list[Recorded]] = {
             "presentation": list(dynamics.presentations()),
             "clean": list(dynamics.evaluations()),
@@ -54,19 +54,21 @@ class RecordedSignals:
     def read(self, sweep: Pass, name: str, rows: IntArray) -> Iterator[tuple[IntArray, Signals]]:
         """Batches in the order of ``rows``; those that the file does not hold are left out.
 
-        One file is in memory at a time: (rows, C) float32, or a few numbers per row where summaries were recorded.
+        Only the part of the file that holds ``rows`` is in memory: C float32 per row, or a few numbers where summaries
+        were recorded.
         """
         file = next(f for f in self.files[sweep.view] if str(f.path) == sweep.where)
         classes = ClassOrder.between(
             self.data.get("label_names") or [], self.examples.label_names, f"the run {str(self.run)!r}"
         )
         self._check_summaries(file)
-        ids, fields = file.read()
-        at_N = self._positions(ids, file)
+        at_B = self._positions(file)[rows]
+        held_B = np.cumsum(at_B >= 0) - 1
+        fields = file.read_lines(at_B[at_B >= 0])
         for start in range(0, len(rows), ROWS_PER_BATCH):
-            chosen = rows[start : start + ROWS_PER_BATCH]
-            inside = np.flatnonzero(at_N[chosen] >= 0)
-            lines = at_N[chosen[inside]]
+            part = slice(start, start + ROWS_PER_BATCH)
+            chosen, inside = rows[part], np.flatnonzero(at_B[part] >= 0)
+            lines = held_B[part][inside]
             held = {key: torch.from_numpy(values[lines]) for key, values in fields.items()}
             if classes is not None:
                 moves = {"logits": classes.logits, "predictions": classes.predictions}
@@ -96,12 +98,17 @@ class RecordedSignals:
                 f"fingerprint {self.examples.fingerprint} instead of {known}; score its checkpoints, or record logits."
             )
 
-    def _positions(self, ids: npt.NDArray[np.generic], file: Recorded) -> IntArray:
+    def _positions(self, file: Recorded) -> IntArray:
         """Line of the file for every example, -1 where it has none; unknown ids are an error."""
-        at_N = np.full(len(self.examples), -1, dtype=np.int64)
-        place = f"{self.examples.name} (recorded in {file.path})"
-        at_N[find_rows(self.examples.ids, ids, "score", place)] = np.arange(len(ids))
-        return at_N
+        if file.path not in self._lines:
+            ids = file.read_ids()
+            at_N = np.full(len(self.examples), -1, dtype=np.int64)
+            place = f"{self.examples.name} (recorded in {file.path})"
+            at_N[find_rows(self.examples.ids, ids, "score", place)] = np.arange(len(ids))
+            # Most files hold the same ids in the same order: one array serves them all.
+            same = (other for other in self._lines.values() if np.array_equal(other, at_N))
+            self._lines[file.path] = next(same, at_N)
+        return self._lines[file.path]
 
     def describe(self, sweep: Pass) -> dict[str, object]:
         """File name and digest."""

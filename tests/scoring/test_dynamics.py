@@ -109,3 +109,17 @@ def test_an_id_that_comes_twice_is_our_mistake(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="comes twice"):
         write_recorded(tmp_path / "x.parquet", [1, 1], 0, 0.0, {"logits": logits(2)})
     assert not list(tmp_path.iterdir())
+
+
+def test_lines_are_read_from_the_pieces_that_hold_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scoring.dynamics._ROW_GROUP", 10)
+    path = presentation_path(tmp_path, 0)
+    logits = np.random.default_rng(0).normal(size=(57, 3)).astype(np.float32)
+    write_recorded(path, np.arange(57) * 2, 0, 0.0, {"logits": logits})
+    recorded = Recorded.open(path, "presentation")
+    assert recorded.read_ids().tolist() == list(range(0, 114, 2))
+    for lines in ([], [56], [0, 9, 10], [50, 3, 3, 41], list(range(57)), [29, 20, 30]):
+        found = recorded.read_lines(np.array(lines, dtype=np.int64))["logits"]
+        np.testing.assert_array_equal(found, logits[lines].reshape(-1, 3))

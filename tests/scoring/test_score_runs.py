@@ -9,6 +9,7 @@ import torch
 from references.small_runs import DIGITS, train_small
 
 from scoring.checkpoints import RunDirectory
+from scoring.dynamics import Dynamics, Recorded
 from scoring.errors import InputError
 from scoring.examples import Examples
 from scoring.inference import forward_logits
@@ -131,6 +132,27 @@ def test_both_loop_orders_blocks_and_row_orders_give_the_same(runs: Path, signal
     assert turned.ids.tolist() == reference.ids[::-1].tolist()
     for name in reference.names:
         np.testing.assert_allclose(turned.column(name)[::-1], reference.column(name), atol=1e-6, err_msg=name)
+
+
+def test_an_epoch_that_did_not_end_presents_some_examples(tmp_path: Path) -> None:
+    train_small(tmp_path, epochs=None, steps=9, record=True)
+    names = "aum,forgetting,correctness,loss@mean"
+    reference = score(DIGITS, names, tmp_path, view="presentation")
+    first, last = Dynamics(tmp_path / "seed-0").presentations()
+    assert (first.rows, last.rows) == (200, 64)
+    margins = [values(recorded) for recorded in (first, last)]
+    by_hand = [np.mean([m[i] for m in margins if i in m]) for i in DIGITS.ids]
+    np.testing.assert_allclose(reference.column("aum"), by_hand, atol=1e-6)
+    for options in ({"order": "data"}, {"block_rows": 3}, {"block_rows": 3, "order": "data"}):
+        close(reference, score(DIGITS, names, tmp_path, view="presentation", **options))
+
+
+def values(recorded: Recorded) -> dict[str, float]:
+    """Logit margin of every presented id."""
+    ids, fields = recorded.read()
+    gold = np.eye(10, dtype=bool)[DIGITS.labels[DIGITS.rows_of(ids)]]
+    others = np.where(gold, -np.inf, fields["logits"]).max(axis=1)
+    return dict(zip(ids, fields["logits"][gold] - others))
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64, 1000])
