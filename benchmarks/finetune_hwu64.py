@@ -1,8 +1,8 @@
 """Claim: our loop and ``transformers.Trainer`` with the callback give the same kind of score table for MiniLM on HWU64.
 
-Fine-tuning the MiniLM encoder on the 18 domains of HWU64 with equal settings: two seeds of our loop, and a run of the
+Fine-tuning MiniLM on the 18 domains of HWU64 with equal settings: two seeds of our loop, and a run of the
 Trainer with ``DynamicsCallback``, which starts from the initial weights of our first seed and takes its own order.
-Per score, the Spearman correlation between our loop and the Trainer (mean over our two seeds) stands beside that between
+Per score, the Spearman correlation between our loop and the Trainer (mean over our seeds) stands beside that between
 the two seeds: the recorders agree if the first is not below the second.
 """
 
