@@ -30,7 +30,6 @@ bench: $(STAMP)
 # torch first and alone: the pinned version is the one that constraints.txt was tested with.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,text-embeddings]"
 	touch $@
