@@ -20,8 +20,8 @@ from scoring.catalog import describe
 from scoring.checkpoints import find_runs
 from scoring.examples import Examples
 from scoring.inference import forward_logits, pick_device
-from scoring.inputs import Prepared
 from scoring.models import Model
+from scoring.networks.inputs import Prepared
 from scoring.run import score
 from training.run import train
 

@@ -11,15 +11,15 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from scoring.columns import Columns, Rows
-from scoring.contents import Numbers, Texts
+from scoring.data.columns import Columns, Rows
+from scoring.data.contents import Numbers, Texts
+from scoring.data.images import Images
+from scoring.data.loaded import IdArray, Loaded
+from scoring.data.readers import open_source
+from scoring.data.schema import OWNER, Kind, Schema, choose
+from scoring.data.splits import Opened, choose_split
 from scoring.errors import InputError, bad_value, name_some
 from scoring.hashing import combine, fingerprint, hash_ids
-from scoring.images import Images
-from scoring.loaded import IdArray, Loaded
-from scoring.readers import open_source
-from scoring.schema import OWNER, Kind, Schema, choose
-from scoring.splits import Opened, choose_split
 
 _Content = TypeVar("_Content", Texts, Numbers, Images)
 
@@ -302,7 +302,7 @@ class Examples:
     def to_dataset(self) -> Any:
         """A ``datasets.Dataset`` with the columns ``id``; ``text`` (and ``text_pair``), ``image`` or ``features``;
         and ``label``, a ``ClassLabel``."""
-        from scoring.export import to_dataset
+        from scoring.data.export import to_dataset
 
         return to_dataset(self)
 

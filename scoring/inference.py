@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from scoring.errors import bad_value, unknown_name
 
 if TYPE_CHECKING:
-    from scoring.inputs import Prepared
     from scoring.models import Model
+    from scoring.networks.inputs import Prepared
 
 IntArray = npt.NDArray[np.int64]
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

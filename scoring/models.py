@@ -20,15 +20,15 @@ from safetensors.torch import load_model as load_safetensors
 from safetensors.torch import save_model as save_safetensors
 from torch import Tensor, nn
 
-from scoring import architectures
-from scoring.architectures import native_network
-from scoring.custom import ModelLike, build_custom, custom_module, name_of
 from scoring.errors import InputError, bad_value, name_some, unknown_name
 from scoring.hashing import derive_seed
-from scoring.inputs import Batch, FeatureInputs, Inputs, PixelInputs, ProcessorInputs
-from scoring.model_options import OPTIONS, learning_rate
-from scoring.native import build_native
-from scoring.text_inputs import BagInputs, TokenInputs
+from scoring.networks import architectures
+from scoring.networks.architectures import native_network
+from scoring.networks.custom import ModelLike, build_custom, custom_module, name_of
+from scoring.networks.inputs import Batch, FeatureInputs, Inputs, PixelInputs, ProcessorInputs
+from scoring.networks.native import build_native
+from scoring.networks.options import OPTIONS, learning_rate
+from scoring.networks.text_inputs import BagInputs, TokenInputs
 
 if TYPE_CHECKING:
     from scoring.examples import Examples
@@ -98,7 +98,7 @@ class Model:
         if dtype is not None:
             module = copy.deepcopy(module).to(DTYPES[dtype])
         if self.spec["family"] == "huggingface":
-            from scoring.huggingface import quiet
+            from scoring.networks.huggingface import quiet
 
             with quiet():
                 module.save_pretrained(folder)  # type: ignore[operator]
@@ -137,7 +137,7 @@ def build_model(
         name_or_object: ``linear``, ``mlp``, ``cnn``, ``small-bert``, ``small-resnet``, ``small-vit``, ``minilm``; a
             Hugging Face name or folder; ``"module:function"`` or a function, called with the examples, which gives a
             ``torch.nn.Module``; a ``torch.nn.Module``, which is copied.
-        options: of named models, see ``scoring.model_options``.
+        options: of named models, see ``scoring.networks.options``.
         trust_remote_code: lets a Hugging Face model run code from its repository.
 
     Raises:
@@ -159,7 +159,7 @@ def build_model(
         elif spec["family"] == "custom":
             module, inputs, resolved = build_custom(name_or_object, examples, options)
         else:
-            from scoring.huggingface import build_huggingface
+            from scoring.networks.huggingface import build_huggingface
 
             module, inputs, resolved = build_huggingface(spec["name"], examples, options, trust_remote_code)
     spec["options"] = {
@@ -194,7 +194,7 @@ def load_model(
     spec, assets, folder = dict(spec), Path(run_folder) / ASSETS, Path(checkpoint_folder)
     with seeded(0):
         if spec["family"] == "huggingface":
-            from scoring.huggingface import load_network
+            from scoring.networks.huggingface import load_network
 
             module: nn.Module = load_network(folder, spec["kind"], trust_remote_code=trust_remote_code)
         elif spec["family"] == "native":
@@ -237,7 +237,7 @@ def load_hf_folder(
     Raises:
         InputError: if the folder is no classifier, or its classes are not those of the examples.
     """
-    from scoring.huggingface import read_folder
+    from scoring.networks.huggingface import read_folder
 
     with seeded(0):
         kind = examples.kind if examples is not None else None
@@ -288,12 +288,12 @@ def read_inputs(
         case "bags":
             return BagInputs(**keywords)
         case "tokens":
-            from scoring.huggingface import load_tokenizer
+            from scoring.networks.huggingface import load_tokenizer
 
             tokenizer = getattr(module, "tokenizer", None) or load_tokenizer(assets, trust_remote_code)
             return TokenInputs(tokenizer, **keywords)
         case "processor":
-            from scoring.huggingface import load_processor
+            from scoring.networks.huggingface import load_processor
 
             return ProcessorInputs(load_processor(assets, trust_remote_code), **keywords)
     raise unknown_name(

@@ -170,7 +170,7 @@ def _label(label: float | None, names: Sequence[str]) -> str | None:
 def describe_catalog() -> tuple[dict[str, Any], Print]:
     """Scorers, strategies and models as a document, and the function that prints them."""
     from scoring.catalog import describe
-    from scoring.model_options import describe_models
+    from scoring.networks.options import describe_models
     from selection.catalog import describe_strategies
 
     document = {"scorers": describe(), "strategies": describe_strategies(), "models": describe_models()}

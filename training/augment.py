@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from scoring.inputs import Batch
+from scoring.networks.inputs import Batch
 
 AUGMENTATIONS = ("none", "flip-crop")
 

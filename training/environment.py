@@ -15,8 +15,8 @@ from torch.nn.functional import cross_entropy
 from torch.utils.flop_counter import FlopCounterMode
 
 from scoring.inference import evaluation_mode, to_device
-from scoring.inputs import Prepared
 from scoring.models import Model
+from scoring.networks.inputs import Prepared
 from training.job import Job
 from training.settings import Settings
 

@@ -14,8 +14,8 @@ from scoring.inference import forward_logits, pick_device
 
 if TYPE_CHECKING:
     from scoring.examples import Examples
-    from scoring.inputs import Prepared
     from scoring.models import Model
+    from scoring.networks.inputs import Prepared
 
 IntArray = npt.NDArray[np.int64]
 

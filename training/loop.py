@@ -29,7 +29,7 @@ from training.resume import load_resume, save_resume
 from training.settings import Settings
 
 if TYPE_CHECKING:
-    from scoring.inputs import Prepared
+    from scoring.networks.inputs import Prepared
 
 IntArray = npt.NDArray[np.int64]
 

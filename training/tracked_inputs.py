@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from scoring.inputs import Prepared
+from scoring.networks.inputs import Prepared
 
 ROW = "tamis_row"
 """Column of the training data: the position of the row's example."""

@@ -29,7 +29,7 @@ from training.tracked_inputs import ROW, CleanModel, TrackedRows, logits_of
 
 if TYPE_CHECKING:
     from scoring.examples import Examples
-    from scoring.inputs import Inputs
+    from scoring.networks.inputs import Inputs
 
 OWNER = "DynamicsCallback"
 STATE = "tamis_recorder.safetensors"

@@ -19,8 +19,8 @@ from scoring.sources.source import IntArray, Pass
 
 if TYPE_CHECKING:
     from scoring.examples import Examples
-    from scoring.inputs import Prepared
     from scoring.models import Model
+    from scoring.networks.inputs import Prepared
 
 ROWS_PER_PLAN = 16_384
 """Rows tokenised and sorted by length together; bounds what is held in memory beside the weights."""

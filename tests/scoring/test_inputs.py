@@ -9,13 +9,13 @@ import torch
 from PIL import Image
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from scoring import inputs as inputs_module
 from scoring.errors import InputError
 from scoring.examples import Examples
-from scoring.inputs import FeatureInputs, LazyImages, PixelInputs
 from scoring.models import build_model
-from scoring.text_inputs import BagInputs, TokenInputs
-from scoring.wordpiece import train_wordpiece
+from scoring.networks import inputs as inputs_module
+from scoring.networks.inputs import FeatureInputs, LazyImages, PixelInputs
+from scoring.networks.text_inputs import BagInputs, TokenInputs
+from scoring.networks.wordpiece import train_wordpiece
 
 DOCUMENTS = [
     "the cat sat on the mat the end",

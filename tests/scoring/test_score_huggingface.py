@@ -12,8 +12,8 @@ from transformers import BertConfig, BertForSequenceClassification
 from scoring.checkpoints import find_runs
 from scoring.errors import InputError
 from scoring.examples import Examples
+from scoring.networks.wordpiece import train_wordpiece
 from scoring.run import score
-from scoring.wordpiece import train_wordpiece
 
 WORDS = ["rain", "sun", "goal", "match", "vote", "law"]
 TEXTS = [" ".join(WORDS[(i * k) % 6] for k in range(1, 2 + i % 17)) for i in range(48)]

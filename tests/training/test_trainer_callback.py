@@ -23,7 +23,7 @@ from scoring.checkpoints import RunDirectory
 from scoring.dynamics import Dynamics
 from scoring.errors import InputError
 from scoring.examples import Examples
-from scoring.text_inputs import TokenInputs
+from scoring.networks.text_inputs import TokenInputs
 from training.trainer_callback import ROW, DynamicsCallback
 
 SENTENCES = """

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scoring.columns import DatasetColumns
-from scoring.readers import quiet
+from scoring.data.columns import DatasetColumns
+from scoring.data.readers import quiet
 
 if TYPE_CHECKING:
     from scoring.examples import Examples

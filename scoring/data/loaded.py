@@ -7,14 +7,14 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from scoring.columns import Columns, Rows, batches
-from scoring.contents import DIGEST_SIZE, Numbers, Texts, count, nulls
+from scoring.data.columns import Columns, Rows, batches
+from scoring.data.contents import DIGEST_SIZE, Numbers, Texts, count, nulls
+from scoring.data.images import Images
+from scoring.data.labels import Labels, read_labels
+from scoring.data.schema import OWNER, Schema
+from scoring.data.splits import Opened
 from scoring.errors import InputError, name_some
 from scoring.hashing import hash_ids
-from scoring.images import Images
-from scoring.labels import Labels, read_labels
-from scoring.schema import OWNER, Schema
-from scoring.splits import Opened
 
 IdArray = npt.NDArray[np.int64] | npt.NDArray[np.object_]
 _SAMPLED_IMAGES = 1024

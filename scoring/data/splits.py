@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scoring.columns import Columns, Rows
+from scoring.data.columns import Columns, Rows
+from scoring.data.schema import OWNER
 from scoring.errors import InputError, unknown_name
-from scoring.schema import OWNER
 
 _MOST_SPLITS = 32
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scoring.columns import Columns, RaggedError, Rows, Values, batches, dense
-from scoring.contents import DIGEST_SIZE, Where, array_digests, count, nulls
+from scoring.data.columns import Columns, RaggedError, Rows, Values, batches, dense
+from scoring.data.contents import DIGEST_SIZE, Where, array_digests, count, nulls
+from scoring.data.schema import OWNER, Kind
 from scoring.errors import InputError, name_some
-from scoring.schema import OWNER, Kind
 
 
 class Images:

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from scoring.columns import Columns, RaggedError, Rows, Values, batches, dense
+from scoring.data.columns import Columns, RaggedError, Rows, Values, batches, dense
+from scoring.data.schema import OWNER, Kind
 from scoring.errors import InputError, name_some
 from scoring.hashing import digest
-from scoring.schema import OWNER, Kind
 
 DIGEST_SIZE = 12
 Where = Callable[[Iterable[int]], str]

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from scoring.columns import ArrayColumns, DatasetColumns
+from scoring.data.columns import ArrayColumns, DatasetColumns
+from scoring.data.schema import OWNER
+from scoring.data.splits import Opened, first_line, ranges, with_split_column
 from scoring.errors import InputError, name_some
-from scoring.schema import OWNER
-from scoring.splits import Opened, first_line, ranges, with_split_column
 
 BUILT_IN = ("digits",)
 FORMATS = {
@@ -61,7 +61,7 @@ def open_source(source: Any, split: str | None = None) -> Opened:
     if isinstance(source, np.ndarray):
         return Opened(ArrayColumns({"x": source}), "array", "array")
     if hasattr(source, "__getitem__") and hasattr(source, "__len__") and "torch" in sys.modules:
-        from scoring.map_style import read_map_style
+        from scoring.data.map_style import read_map_style
 
         return Opened(read_map_style(source), type(source).__name__, f"torch dataset {type(source).__name__}")
     raise InputError(
@@ -95,7 +95,7 @@ def _open_text(source: str, split: str | None) -> Opened:
 
 
 def _open_digits() -> Opened:
-    from scoring.digits import digits
+    from scoring.data.digits import digits
 
     parts = digits()
     columns = ArrayColumns(

@@ -6,7 +6,7 @@ Source: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI (
 import numpy as np
 import numpy.typing as npt
 
-from scoring.contents import array_digests
+from scoring.data.contents import array_digests
 from scoring.hashing import hash_ids
 
 TRAIN_ROWS = 1200

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from scoring.inputs import Batch, Inputs, IntArray, Prepared
+from scoring.networks.inputs import Batch, Inputs, IntArray, Prepared
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

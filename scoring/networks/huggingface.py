@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from scoring import architectures
 from scoring.errors import InputError, bad_value, missing_extra
-from scoring.input_statistics import pixel_statistics
-from scoring.inputs import Inputs, ProcessorInputs
-from scoring.model_options import PRETRAINED_OPTIONS, Options, options_of, read_options
-from scoring.native import pixel_inputs
-from scoring.text_inputs import TokenInputs
-from scoring.wordpiece import train_wordpiece
+from scoring.networks import architectures
+from scoring.networks.input_statistics import pixel_statistics
+from scoring.networks.inputs import Inputs, ProcessorInputs
+from scoring.networks.native import pixel_inputs
+from scoring.networks.options import PRETRAINED_OPTIONS, Options, options_of, read_options
+from scoring.networks.text_inputs import TokenInputs
+from scoring.networks.wordpiece import train_wordpiece
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase

@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 
-from scoring.columns import ArrayColumns
+from scoring.data.columns import ArrayColumns
+from scoring.data.schema import OWNER
 from scoring.errors import InputError
-from scoring.schema import OWNER
 
 
 def read_map_style(dataset: Any) -> ArrayColumns:

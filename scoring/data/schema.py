@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from scoring.columns import NUMBERS, Columns, Flavor
+from scoring.data.columns import NUMBERS, Columns, Flavor
 from scoring.errors import InputError, unknown_name
 
 Kind = Literal["text", "image", "features"]

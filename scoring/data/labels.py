@@ -9,10 +9,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scoring.columns import Columns, Rows, Values
-from scoring.contents import Where, count, nulls
+from scoring.data.columns import Columns, Rows, Values
+from scoring.data.contents import Where, count, nulls
+from scoring.data.schema import OWNER
 from scoring.errors import InputError, name_some, unknown_name
-from scoring.schema import OWNER
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from scoring.architectures import Standardize
 from scoring.examples import Examples
 from scoring.hashing import hash_ids
-from scoring.inputs import IntArray, PixelInputs
+from scoring.networks.architectures import Standardize
+from scoring.networks.inputs import IntArray, PixelInputs
 
 Statistics = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 SAMPLED_IMAGES = 10_000

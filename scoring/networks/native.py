@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from scoring.architectures import BagClassifier, VectorClassifier, native_network
-from scoring.input_statistics import feature_statistics, fit_standardize, pixel_statistics
-from scoring.inputs import FeatureInputs, Inputs, PixelInputs
-from scoring.model_options import Options, options_of
+from scoring.networks.architectures import BagClassifier, VectorClassifier, native_network
+from scoring.networks.input_statistics import feature_statistics, fit_standardize, pixel_statistics
+from scoring.networks.inputs import FeatureInputs, Inputs, PixelInputs
+from scoring.networks.options import Options, options_of
 
 if TYPE_CHECKING:
     from scoring.examples import Examples
@@ -24,7 +24,7 @@ def build_native(
     options = options_of(name, examples.kind, given)
     classes = examples.num_classes
     if examples.kind == "text":
-        from scoring.text_inputs import BagInputs
+        from scoring.networks.text_inputs import BagInputs
 
         bags = BagInputs.from_options(options, pairs=examples.has_pairs)
         options["ngrams"] = bags.ngrams

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from scoring.errors import InputError, bad_value
-from scoring.inputs import FeatureInputs, Inputs, PixelInputs
-from scoring.model_options import Options
+from scoring.networks.inputs import FeatureInputs, Inputs, PixelInputs
+from scoring.networks.options import Options
 
 if TYPE_CHECKING:
     from scoring.examples import Examples
@@ -44,7 +44,7 @@ def build_custom(
             "build_model: a custom model for text must carry its Hugging Face tokenizer as the attribute "
             f"'tokenizer', and {name_of(module)} has none."
         )
-    from scoring.huggingface import token_inputs
+    from scoring.networks.huggingface import token_inputs
 
     return module, token_inputs(tokenizer, module, 256), {}
 

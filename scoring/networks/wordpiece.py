@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from scoring.inputs import IntArray
+from scoring.networks.inputs import IntArray
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
