@@ -92,12 +92,13 @@ def parse_scorer(request: str | Scorer | type[Scorer]) -> tuple[str, Scorer, Ste
 
     A scorer object has its name in the catalogue, else that of its class in snake case, with the options that differ.
     """
-    from scoring.scorer import Scorer, TrajectoryScorer
+    from scoring.scorer import Scorer, TrajectoryScorer, check_declared
     from scoring.steps import StepRule
 
     if isinstance(request, type) and issubclass(request, Scorer):
         request = request()
     if isinstance(request, Scorer):
+        check_declared(request)
         return _name_of(request), request, None
     found = _REQUEST.fullmatch(request.strip()) if isinstance(request, str) else None
     if found is None:
@@ -106,6 +107,7 @@ def parse_scorer(request: str | Scorer | type[Scorer]) -> tuple[str, Scorer, Ste
         )
     name, text, rule_text = found["name"], found["options"], found["rule"]
     scorer = make_scorer(name, _read_options(name, text or ""))
+    check_declared(scorer)
     rule = None if rule_text is None else StepRule.parse(rule_text)
     if rule is not None and isinstance(scorer, TrajectoryScorer):
         raise InputError(

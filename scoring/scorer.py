@@ -13,19 +13,15 @@ Both may take a first look at the data through ``fit``: sums that add up over ba
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
-from scoring.meaning import HARD_WHEN_HIGH, MEANINGS, Meaning
-from scoring.signals import Signals, View
-
-__all__ = [
-    "HARD_WHEN_HIGH", "MEANINGS", "WELFORD_STATE", "Meaning", "Outputs", "Row", "Scorer", "TrajectoryScorer", "welford",
-    "with_options",
-]  # fmt: skip
+from scoring.errors import InputError, unknown_name
+from scoring.meaning import MEANINGS, Meaning
+from scoring.signals import NEEDS, VIEWS, Signals, View
 
 Row = dict[str, Tensor]
 """State of B examples: one (B,) float64 tensor per name."""
@@ -41,6 +37,9 @@ class Scorer:
     needs: ClassVar[frozenset[str]]
     """Signals it reads, names of ``scoring.signals.NEEDS``."""
 
+    meaning: ClassVar[Meaning]
+    """What a high value means."""
+
     view: ClassVar[View] = "clean"
     """Which signals its definition speaks of; the runner falls back to the other view and records that it did."""
 
@@ -51,11 +50,6 @@ class Scorer:
     def fits(self) -> bool:
         """Whether ``fit`` must see all rows of a checkpoint before ``score`` is called."""
         return False
-
-    @property
-    def meaning(self) -> Meaning:
-        """What a high value means."""
-        raise AssertionError(f"{type(self).__name__} declares no meaning")
 
     def score(self, signals: Signals) -> Tensor:
         """The score of every example of the batch, (B,) float64."""
@@ -118,6 +112,16 @@ def welford(row: Row, values: Tensor) -> Row:
 WELFORD_STATE: Mapping[str, float] = {"count": 0.0, "mean": 0.0, "squares": 0.0}
 
 
-def with_options(scorer: Scorer, **options: object) -> Scorer:
-    """A copy with other options (``dataclasses.replace`` under the name that users look for)."""
-    return replace(scorer, **options)
+def check_declared(scorer: Scorer) -> None:
+    """Refuse a scorer that does not declare ``needs``, ``meaning`` and ``view``, or declares what does not exist."""
+    owner = f"scorer {type(scorer).__name__}"
+    for name in ("needs", "meaning"):
+        if not hasattr(scorer, name):
+            raise InputError(f"{owner}: the class must declare {name}, and does not.")
+    for need in scorer.needs:
+        if need not in NEEDS:
+            raise unknown_name("needs", owner, str(need), NEEDS)
+    if scorer.meaning not in MEANINGS:
+        raise unknown_name("meaning", owner, str(scorer.meaning), MEANINGS)
+    if scorer.view not in VIEWS:
+        raise unknown_name("view", owner, str(scorer.view), VIEWS)

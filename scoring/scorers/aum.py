@@ -19,13 +19,9 @@ class AUM(TrajectoryScorer):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"logit_margins"})
+    meaning: ClassVar[Meaning] = "easy"
     view: ClassVar[View] = "presentation"
     state: ClassVar[Mapping[str, float]] = {"total": 0.0, "seen": 0.0}
-
-    @property
-    def meaning(self) -> Meaning:
-        """Easy."""
-        return "easy"
 
     def step(self, signals: Signals, row: Row) -> Row:
         """Add the margin."""
@@ -44,13 +40,9 @@ class AUMSum(TrajectoryScorer):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"logits", "labels"})
+    meaning: ClassVar[Meaning] = "easy"
     view: ClassVar[View] = "presentation"
     state: ClassVar[Mapping[str, float]] = {"total": 0.0}
-
-    @property
-    def meaning(self) -> Meaning:
-        """Easy."""
-        return "easy"
 
     def step(self, signals: Signals, row: Row) -> Row:
         """Add the margin."""

@@ -19,13 +19,9 @@ class Correctness(TrajectoryScorer):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"predictions", "labels"})
+    meaning: ClassVar[Meaning] = "easy"
     view: ClassVar[View] = "presentation"
     state: ClassVar[Mapping[str, float]] = {"right": 0.0}
-
-    @property
-    def meaning(self) -> Meaning:
-        """Easy."""
-        return "easy"
 
     def step(self, signals: Signals, row: Row) -> Row:
         """Count."""
@@ -44,13 +40,9 @@ class AccuracyOverTime(TrajectoryScorer):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"predictions", "labels"})
+    meaning: ClassVar[Meaning] = "easy"
     view: ClassVar[View] = "presentation"
     state: ClassVar[Mapping[str, float]] = {"right": 0.0, "seen": 0.0}
-
-    @property
-    def meaning(self) -> Meaning:
-        """Easy."""
-        return "easy"
 
     def step(self, signals: Signals, row: Row) -> Row:
         """Count both."""
@@ -69,13 +61,9 @@ class MeanConfidence(TrajectoryScorer):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"losses"})
+    meaning: ClassVar[Meaning] = "easy"
     view: ClassVar[View] = "presentation"
     state: ClassVar[Mapping[str, float]] = WELFORD_STATE
-
-    @property
-    def meaning(self) -> Meaning:
-        """Easy."""
-        return "easy"
 
     def step(self, signals: Signals, row: Row) -> Row:
         """Running moments of p_y."""
@@ -94,13 +82,9 @@ class Variability(TrajectoryScorer):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"losses"})
+    meaning: ClassVar[Meaning] = "uncertain"
     view: ClassVar[View] = "presentation"
     state: ClassVar[Mapping[str, float]] = WELFORD_STATE
-
-    @property
-    def meaning(self) -> Meaning:
-        """Uncertain."""
-        return "uncertain"
 
     def step(self, signals: Signals, row: Row) -> Row:
         """Running moments of p_y."""
@@ -119,13 +103,9 @@ class ThresholdCloseness(TrajectoryScorer):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"losses"})
+    meaning: ClassVar[Meaning] = "uncertain"
     view: ClassVar[View] = "presentation"
     state: ClassVar[Mapping[str, float]] = WELFORD_STATE
-
-    @property
-    def meaning(self) -> Meaning:
-        """Uncertain."""
-        return "uncertain"
 
     def step(self, signals: Signals, row: Row) -> Row:
         """Running moments of p_y."""

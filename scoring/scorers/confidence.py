@@ -20,11 +20,7 @@ class Confidence(Scorer):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"losses"})
-
-    @property
-    def meaning(self) -> Meaning:
-        """Easy."""
-        return "easy"
+    meaning: ClassVar[Meaning] = "easy"
 
     def score(self, signals: Signals) -> Tensor:
         """p_y, (B,)."""
@@ -40,11 +36,7 @@ class MaxConfidence(Scorer):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"logits"})
-
-    @property
-    def meaning(self) -> Meaning:
-        """Certain."""
-        return "certain"
+    meaning: ClassVar[Meaning] = "certain"
 
     def score(self, signals: Signals) -> Tensor:
         """max p, (B,)."""

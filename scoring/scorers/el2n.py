@@ -35,16 +35,12 @@ class EL2N(Scorer):
 
     form: Literal["norm", "brier", "l1"] = "norm"
     needs: ClassVar[frozenset[str]] = frozenset({"logits", "labels"})
+    meaning: ClassVar[Meaning] = "hard"
     default_steps: ClassVar[str] = "early"
 
     def __post_init__(self) -> None:
         if self.form not in FORMS:
             raise unknown_name("form", "el2n", str(self.form), FORMS)
-
-    @property
-    def meaning(self) -> Meaning:
-        """Hard."""
-        return "hard"
 
     def score(self, signals: Signals) -> Tensor:
         """Length of the error vector, (B,)."""
@@ -66,17 +62,13 @@ class EL2NSum(TrajectoryScorer):
 
     epochs: int = 10
     needs: ClassVar[frozenset[str]] = frozenset({"logits", "labels"})
+    meaning: ClassVar[Meaning] = "hard"
     view: ClassVar[View] = "presentation"
     state: ClassVar[Mapping[str, float]] = {"total": 0.0, "seen": 0.0}
 
     def __post_init__(self) -> None:
         if not isinstance(self.epochs, int) or isinstance(self.epochs, bool) or self.epochs < 1:
             raise bad_value("epochs", "el2n:ccs-sum", self.epochs, "a whole number from 1")
-
-    @property
-    def meaning(self) -> Meaning:
-        """Hard."""
-        return "hard"
 
     def step(self, signals: Signals, row: Row) -> Row:
         """Add the norm while the example has been presented fewer than ``epochs`` times."""

@@ -22,11 +22,7 @@ class Entropy(Scorer):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"entropies"})
-
-    @property
-    def meaning(self) -> Meaning:
-        """Uncertain."""
-        return "uncertain"
+    meaning: ClassVar[Meaning] = "uncertain"
 
     def score(self, signals: Signals) -> Tensor:
         """Entropy, (B,)."""
@@ -41,11 +37,7 @@ class NormalizedEntropy(Scorer):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"logits"})
-
-    @property
-    def meaning(self) -> Meaning:
-        """Uncertain."""
-        return "uncertain"
+    meaning: ClassVar[Meaning] = "uncertain"
 
     def score(self, signals: Signals) -> Tensor:
         """Entropy / log C, (B,)."""

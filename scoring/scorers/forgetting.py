@@ -33,6 +33,7 @@ class Forgetting(TrajectoryScorer):
     never_learned: str | float = "max"
     runs: Literal["sum", "mean"] = "sum"
     needs: ClassVar[frozenset[str]] = frozenset({"predictions", "labels"})
+    meaning: ClassVar[Meaning] = "hard"
     view: ClassVar[View] = "presentation"
     state: ClassVar[Mapping[str, float]] = {"right": 0.0, "ever": 0.0, "count": 0.0, "seen": 0.0}
 
@@ -42,11 +43,6 @@ class Forgetting(TrajectoryScorer):
             raise bad_value("never_learned", "forgetting", self.never_learned, POLICIES)
         if self.runs not in RUNS:
             raise unknown_name("runs", "forgetting", str(self.runs), RUNS)
-
-    @property
-    def meaning(self) -> Meaning:
-        """Hard."""
-        return "hard"
 
     def step(self, signals: Signals, row: Row) -> Row:
         """Count the transition from right to wrong."""

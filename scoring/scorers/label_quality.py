@@ -32,11 +32,7 @@ class _LabelQuality(Scorer):
     adjust: bool = False
     thresholds: tuple[float, ...] | None = field(default=None, repr=False)
     needs: ClassVar[frozenset[str]] = frozenset({"logits", "labels"})
-
-    @property
-    def meaning(self) -> Meaning:
-        """Clean."""
-        return "clean"
+    meaning: ClassVar[Meaning] = "clean"
 
     @property
     def fits(self) -> bool:

@@ -25,13 +25,9 @@ class FirstLearned(TrajectoryScorer):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"predictions", "labels"})
+    meaning: ClassVar[Meaning] = "hard"
     view: ClassVar[View] = "presentation"
     state: ClassVar[Mapping[str, float]] = {"ever": 0.0, "before": 0.0}
-
-    @property
-    def meaning(self) -> Meaning:
-        """Hard."""
-        return "hard"
 
     def step(self, signals: Signals, row: Row) -> Row:
         """Count while it was never right."""
@@ -54,13 +50,9 @@ class IterationLearned(TrajectoryScorer):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"predictions", "labels"})
+    meaning: ClassVar[Meaning] = "hard"
     view: ClassVar[View] = "presentation"
     state: ClassVar[Mapping[str, float]] = {"learned": 0.0, "seen": 0.0}
-
-    @property
-    def meaning(self) -> Meaning:
-        """Hard."""
-        return "hard"
 
     def step(self, signals: Signals, row: Row) -> Row:
         """A wrong presentation moves the moment behind itself."""
@@ -81,13 +73,9 @@ class Unforgettable(TrajectoryScorer):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"predictions", "labels"})
+    meaning: ClassVar[Meaning] = "easy"
     view: ClassVar[View] = "presentation"
     state: ClassVar[Mapping[str, float]] = {"right": 0.0, "forgotten": 0.0}
-
-    @property
-    def meaning(self) -> Meaning:
-        """Easy."""
-        return "easy"
 
     def step(self, signals: Signals, row: Row) -> Row:
         """Note a transition from right to wrong."""

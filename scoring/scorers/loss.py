@@ -22,11 +22,7 @@ class Loss(Scorer):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"losses"})
-
-    @property
-    def meaning(self) -> Meaning:
-        """Hard."""
-        return "hard"
+    meaning: ClassVar[Meaning] = "hard"
 
     def score(self, signals: Signals) -> Tensor:
         """Loss, (B,)."""

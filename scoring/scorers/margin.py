@@ -20,11 +20,7 @@ class LabelMargin(Scorer):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"logits", "labels"})
-
-    @property
-    def meaning(self) -> Meaning:
-        """Easy."""
-        return "easy"
+    meaning: ClassVar[Meaning] = "easy"
 
     def score(self, signals: Signals) -> Tensor:
         """p_y - max other p, (B,)."""
@@ -39,11 +35,7 @@ class TopTwoMargin(Scorer):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"logits"})
-
-    @property
-    def meaning(self) -> Meaning:
-        """Certain."""
-        return "certain"
+    meaning: ClassVar[Meaning] = "certain"
 
     def score(self, signals: Signals) -> Tensor:
         """p_(1) - p_(2), (B,)."""
@@ -59,11 +51,7 @@ class LogitMargin(Scorer):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"logit_margins"})
-
-    @property
-    def meaning(self) -> Meaning:
-        """Easy."""
-        return "easy"
+    meaning: ClassVar[Meaning] = "easy"
 
     def score(self, signals: Signals) -> Tensor:
         """z_y - max other z, (B,)."""

@@ -23,11 +23,7 @@ class DichotomousDifficulty(Scorer):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"predictions", "labels"})
-
-    @property
-    def meaning(self) -> Meaning:
-        """Easy."""
-        return "easy"
+    meaning: ClassVar[Meaning] = "easy"
 
     def score(self, signals: Signals) -> Tensor:
         """Right (1) or wrong (-1) in this run, (B,)."""
@@ -49,11 +45,7 @@ class ConsensusLabel(Scorer):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"predictions"})
-
-    @property
-    def meaning(self) -> Meaning:
-        """A label."""
-        return "label"
+    meaning: ClassVar[Meaning] = "label"
 
     def score(self, signals: Signals) -> Tensor:
         """Predicted class of this run, (B,)."""

@@ -24,15 +24,11 @@ class Random(Scorer):
 
     seed: int = 0
     needs: ClassVar[frozenset[str]] = frozenset()
+    meaning: ClassVar[Meaning] = "arbitrary"
 
     def __post_init__(self) -> None:
         if not isinstance(self.seed, int) or isinstance(self.seed, bool):
             raise bad_value("seed", "random", self.seed, "a whole number")
-
-    @property
-    def meaning(self) -> Meaning:
-        """Arbitrary."""
-        return "arbitrary"
 
     def score(self, signals: Signals) -> Tensor:
         """Uniform numbers, (B,)."""

@@ -12,10 +12,7 @@ class HalfLoss(Scorer):
 
     factor: float = 0.5
     needs: ClassVar[frozenset[str]] = frozenset({"losses"})
-
-    @property
-    def meaning(self):
-        return "hard"
+    meaning: ClassVar[str] = "hard"
 
     def score(self, signals):
         return signals.losses_B * self.factor

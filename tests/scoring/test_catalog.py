@@ -1,5 +1,6 @@
 """The catalogue: what may be asked for, how it is named, and what a mistake reads like."""
 
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import EntryPoint
 
@@ -11,7 +12,7 @@ from references.scored_arrays import arrays, scored
 from scoring import catalog
 from scoring.catalog import SCORERS, describe, make_scorer, parse_scorer, scorer_names, split_scorers
 from scoring.errors import InputError
-from scoring.scorer import Scorer, with_options
+from scoring.scorer import Scorer
 from scoring.scorers.el2n import EL2N, EL2NSum
 from scoring.scorers.forgetting import Forgetting
 from scoring.scorers.loss import Loss
@@ -192,7 +193,7 @@ class TestObjects:
             (Forgetting(), "forgetting"),
             (Forgetting(never_learned="inf", runs="mean"), "forgetting:paul2021"),
             (Forgetting(never_learned="inf"), "forgetting(never_learned=inf)"),
-            (with_options(Random(), seed=4), "random(seed=4)"),
+            (Random(seed=4), "random(seed=4)"),
             (HalfLoss(), "half_loss"),
             (HalfLoss(factor=0.25), "half_loss(factor=0.25)"),
         ],
@@ -212,6 +213,24 @@ class TestObjects:
         np.testing.assert_allclose(table.column("half_loss"), table.column("loss") / 2)
         assert table.columns["half_loss"]["options"] == {"factor": 0.5}
         assert table.meaning("half_loss") == "hard"
+
+    @pytest.mark.parametrize(
+        ("declared", "sentence"),
+        [
+            ({"meaning": "hard"}, "must declare needs"),
+            ({"needs": frozenset({"losses"})}, "must declare meaning"),
+            (
+                {"needs": frozenset({"loss"}), "meaning": "hard"},
+                "needs must be one of .*Did you mean 'losses'",
+            ),
+            ({"needs": frozenset(), "meaning": "hardest"}, "meaning must be one of .*Did you mean 'hard'"),
+            ({"needs": frozenset(), "meaning": "hard", "view": "train"}, "view must be one of"),
+        ],
+    )
+    def test_own_scorer_declares_what_exists(self, declared, sentence):
+        cls = dataclass(frozen=True)(type("Mine", (Scorer,), declared))
+        with pytest.raises(InputError, match=f"scorer Mine: .*{sentence}"):
+            parse_scorer(cls())
 
 
 class TestEntryPoints:
