@@ -11,11 +11,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from importlib import import_module
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from scoring.errors import InputError, bad_value, unknown_name
+from scoring.places import added_places, load_place
 
 if TYPE_CHECKING:
     from scoring.scorer import Scorer
@@ -79,7 +78,7 @@ _REQUEST = re.compile(r"(?P<name>[^()@\s]+)\s*(?:\((?P<options>[^()]*)\))?\s*(?:
 
 def scorer_names() -> list[str]:
     """All names; names of this catalogue win over entry points."""
-    return sorted({*SCORERS, *_entry_points()})
+    return sorted({*SCORERS, *added_places(ENTRY_POINTS)})
 
 
 def split_scorers(text: str) -> list[str]:
@@ -127,7 +126,7 @@ def make_scorer(name: str, options: Mapping[str, Any] | None = None) -> Scorer:
     from scoring.scorer import Scorer
 
     entry = SCORERS.get(name)
-    if entry is None and name in (others := _entry_points()):
+    if entry is None and name in (others := added_places(ENTRY_POINTS)):
         entry = Entry(others[name])
     if entry is None:
         module, _, attribute = name.partition(":")
@@ -135,7 +134,7 @@ def make_scorer(name: str, options: Mapping[str, Any] | None = None) -> Scorer:
         if not (module and attribute) or misspelt or module in {known.partition(":")[0] for known in SCORERS}:
             raise unknown_name("scorer", "score", name, scorer_names())
         entry = Entry(name)
-    cls = _load(entry.place, name)
+    cls = load_place(entry.place, f"score: scorer {name!r}")
     if not (isinstance(cls, type) and issubclass(cls, Scorer)):
         raise bad_value("scorer", "score", name, "a subclass of scoring.Scorer")
     known = [f.name for f in fields(cls) if f.init and f.repr]
@@ -205,15 +204,3 @@ def _name_of(scorer: Scorer) -> str:
     changed = [f for f in fields(scorer) if f.repr and getattr(scorer, f.name) != f.default]
     options = ",".join(f"{f.name}={getattr(scorer, f.name)}" for f in changed)
     return f"{words}({options})" if options else words
-
-
-def _entry_points() -> dict[str, str]:
-    return {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
-
-
-def _load(place: str, name: str) -> object:
-    module, _, attribute = place.partition(":")
-    try:
-        return getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"score: scorer {name!r} cannot be imported ({error}).") from None

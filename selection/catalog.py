@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any
 
 from scoring.errors import InputError, unknown_name
+from scoring.places import added_places, load_place
 from selection.strategy import Strategy
 
 STRATEGIES: Mapping[str, str] = {
@@ -25,7 +24,7 @@ ENTRY_POINTS = "tamis.strategies"
 
 def strategy_names() -> list[str]:
     """All names that ``take`` accepts; names of this catalogue win over entry points."""
-    return sorted({*STRATEGIES, *_entry_points()})
+    return sorted({*STRATEGIES, *added_places(ENTRY_POINTS)})
 
 
 def make_strategy(take: str | Strategy | type[Strategy], options: Mapping[str, Any]) -> tuple[str, Strategy]:
@@ -42,10 +41,10 @@ def make_strategy(take: str | Strategy | type[Strategy], options: Mapping[str, A
         return _place(type(take)), take
     found: object = take
     if isinstance(take, str):
-        where = take if ":" in take else STRATEGIES.get(take) or _entry_points().get(take)
+        where = take if ":" in take else STRATEGIES.get(take) or added_places(ENTRY_POINTS).get(take)
         if where is None:
             raise unknown_name("take", "select", take, strategy_names())
-        found = _load(where, take)
+        found = load_place(where, f"select: take {take!r}")
     if not (isinstance(found, type) and issubclass(found, Strategy)):
         raise InputError(f"select: take must be a name, a Strategy or a Strategy class, got {take!r}.")
     name = take if isinstance(take, str) else _place(found)
@@ -67,22 +66,12 @@ def describe_strategies() -> list[dict[str, Any]]:
     """One row per name: its first line and options."""
     rows = []
     for name in strategy_names():
-        found: Any = _load(STRATEGIES.get(name) or _entry_points()[name], name)
+        found: Any = load_place(
+            STRATEGIES.get(name) or added_places(ENTRY_POINTS)[name], f"strategy {name!r}"
+        )
         doc = (found.__doc__ or "").strip().splitlines()[0]
         rows.append({"name": name, "doc": doc, "options": [field.name for field in fields(found)]})
     return rows
-
-
-def _entry_points() -> dict[str, str]:
-    return {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
-
-
-def _load(where: str, given: str) -> object:
-    module, _, name = where.partition(":")
-    try:
-        return getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"select: take {given!r} cannot be loaded ({error}).") from error
 
 
 def _place(strategy: type) -> str:

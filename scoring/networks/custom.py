@@ -6,7 +6,6 @@ Only what the user passes in this call is ever imported or called; a name in a f
 from __future__ import annotations
 
 import copy
-import importlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from torch import nn
 from scoring.errors import InputError, bad_value
 from scoring.networks.inputs import FeatureInputs, Inputs, PixelInputs
 from scoring.networks.options import Options
+from scoring.places import load_place
 
 if TYPE_CHECKING:
     from scoring.examples import Examples
@@ -65,11 +65,7 @@ def custom_module(model: ModelLike, examples: Examples | None) -> nn.Module:
 
 def _import(path: str) -> Factory:
     """The function of ``"module:function"``; only ever called with what the user typed."""
-    module_name, _, function_name = path.partition(":")
-    try:
-        function = getattr(importlib.import_module(module_name), function_name)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"model: {path!r} cannot be imported: {error}.") from None
+    function = load_place(path, f"model: {path!r}")
     if not callable(function):
         raise bad_value("model", "build_model", path, "a function that takes the examples")
     imported: Factory = function

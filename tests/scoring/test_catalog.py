@@ -9,7 +9,7 @@ import pytest
 from references.own_scorer import HalfLoss
 from references.scored_arrays import arrays, scored
 
-from scoring import catalog
+from scoring import catalog, places
 from scoring.catalog import SCORERS, describe, make_scorer, parse_scorer, scorer_names, split_scorers
 from scoring.errors import InputError
 from scoring.scorer import Scorer
@@ -34,7 +34,7 @@ def plugins(monkeypatch):
     def entry_points(group):
         return [point for point in points if point.group == group]
 
-    monkeypatch.setattr(catalog, "entry_points", entry_points)
+    monkeypatch.setattr(places, "entry_points", entry_points)
 
 
 class TestGrammar:

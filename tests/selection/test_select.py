@@ -130,7 +130,7 @@ class TestNames:
 
         where = "selection.strategies.top:Lowest"
         table = table_of([3.0, 1.0, 2.0])
-        monkeypatch.setattr(selection.catalog, "_entry_points", lambda: {"mine": where})
+        monkeypatch.setattr(selection.catalog, "added_places", lambda group: {"mine": where})
         strategy = make_strategy(where, {})[1]
         for take in (where, "mine", strategy, type(strategy)):
             assert select(table, take=take, keep=1).ids.tolist() == [1]
@@ -142,7 +142,7 @@ class TestNames:
         "take", ["no_such_module:X", "selection.budget:Nothing", "selection.budget:Budget", 3]
     )
     def test_what_is_no_strategy(self, take):
-        with pytest.raises(InputError, match=r"select: take .*(cannot be loaded|must be a name)"):
+        with pytest.raises(InputError, match=r"select: take .*(cannot be imported|must be a name)"):
             select(table_of([1.0]), take=take)
 
 
