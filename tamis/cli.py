@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import os
-import sys
-import traceback
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scoring.errors import InputError
+from tamis.app import app, command, main
 from tamis.options import (
     Data,
     Device,
@@ -36,77 +32,10 @@ if TYPE_CHECKING:
     from scoring.table import ScoreTable
     from selection.subset import Subset
 
-app = typer.Typer(
-    name="tamis",
-    help="Score every training example, decide which to keep, measure what that does to the model.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-
-P = ParamSpec("P")
-T = TypeVar("T")
+__all__ = ["app", "main"]
 
 
-def _command(function: Callable[P, T]) -> Callable[P, T]:
-    """Register a command whose mistakes end in one sentence and exit code 2, and Ctrl-C in 130."""
-
-    @functools.wraps(function)
-    def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return function(*args, **kwargs)
-        except KeyboardInterrupt:
-            typer.echo("\ntamis: interrupted; the same command continues where it stopped.", err=True)
-            raise typer.Exit(130) from None
-        except (ValueError, TypeError, OSError, ImportError) as error:
-            if _show_traceback:
-                traceback.print_exc()
-            typer.echo(f"tamis: {_sentence(error)}", err=True)
-            raise typer.Exit(2) from None
-
-    app.command(function.__name__.rstrip("_"))(run)
-    return function
-
-
-_show_traceback = False
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        from scoring.manifest import library_version
-
-        typer.echo(f"tamis {library_version()}")
-        raise typer.Exit()
-
-
-@app.callback()
-def _main(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
-    ] = False,
-    show_traceback: Annotated[
-        bool, typer.Option("--traceback", help="Show where an error came from; allowed after a command too.")
-    ] = False,
-) -> None:
-    global _show_traceback
-    _show_traceback |= show_traceback
-
-
-def _sentence(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def main() -> None:
-    """Entry point of the ``tamis`` command."""
-    # The terminal belongs to our own progress; a worker pool of the tokenizers must not outlive a fork.
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    global _show_traceback
-    _show_traceback = "--traceback" in sys.argv
-    app([argument for argument in sys.argv[1:] if argument != "--traceback"], prog_name="tamis")
-
-
-@_command
+@command
 def train(
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder for the runs: one run directory per seed.")],
@@ -146,9 +75,11 @@ def train(
         bool, typer.Option("--record", help="Record per-example signals while training.")
     ] = False,
     clean_every: Annotated[
-        str, typer.Option(help="With --record: clean pass every '1 epoch', '50 steps'.")
-    ] = "1 epoch",
-    checkpoint_every: Annotated[str, typer.Option(help="'1 epoch', '100 steps' or 'end'.")] = "1 epoch",
+        str, typer.Option(help="With --record: clean pass every '1 epoch', '50 steps'; auto: at most 20.")
+    ] = "auto",
+    checkpoint_every: Annotated[
+        str, typer.Option(help="'1 epoch', '100 steps', 'end'; auto: every epoch, thinned out to at most 20.")
+    ] = "auto",
     save_optimizer: Annotated[bool, typer.Option("--save-optimizer", help="Keep optimizer moments.")] = False,
     allow_changed_data: Annotated[
         bool, typer.Option("--allow-changed-data", help="Take a subset of other labels.")
@@ -170,15 +101,8 @@ def train(
     from training.run import train as run_training
 
     examples = load_data(
-        data,
-        split=split,
-        text=text,
-        text_pair=text_pair,
-        image=image,
-        features=features,
-        label=label,
-        id=id_column,
-    )
+        data, split=split, text=text, text_pair=text_pair, image=image, features=features, label=label, id=id_column
+    )  # fmt: skip
     settings: dict[str, Any] = {
         "out": out, "epochs": epochs, "steps": steps, "batch_size": batch_size, "optimizer": optimizer, "lr": lr,
         "weight_decay": weight_decay, "schedule": schedule, "warmup": warmup, "clip": clip, "accumulate": accumulate,
@@ -209,7 +133,7 @@ def _evaluation(text: str | None) -> str | float | None:
         return text
 
 
-@_command
+@command
 def score(
     data: Annotated[
         str | None, typer.Argument(metavar="[DATA]", help="What to score; not needed with arrays.")
@@ -276,15 +200,8 @@ def score(
             "tamis score: DATA must be named, such as digits or data.parquet; only arrays need none."
         )
     examples = data and load_data(
-        data,
-        split=split,
-        text=text,
-        text_pair=text_pair,
-        image=image,
-        features=features,
-        label=label,
-        id=id_column,
-    )
+        data, split=split, text=text, text_pair=text_pair, image=image, features=features, label=label, id=id_column
+    )  # fmt: skip
     settings: dict[str, Any] = {
         "out": out, "view": view, "per_run": per_run, "overwrite": overwrite, "show_progress": not quiet
     }  # fmt: skip
@@ -318,7 +235,7 @@ def score(
     )
 
 
-@_command
+@command
 def select(
     scores: Annotated[Path, typer.Argument(help="Score table.")],
     keep: Annotated[str, typer.Option(help="30%, 0.3, 500 or '500 rows'.")],
@@ -352,7 +269,7 @@ def select(
     )
 
 
-@_command
+@command
 def show(
     path: Annotated[Path, typer.Argument(help="Score table or subset.")],
     by: Annotated[str | None, typer.Option(help="Score column to order by.")] = None,
@@ -372,20 +289,13 @@ def show(
     from tamis.show import describe_file
 
     examples = data and load_data(
-        data,
-        split=split,
-        text=text,
-        text_pair=text_pair,
-        image=image,
-        features=features,
-        label=label,
-        id=id_column,
-    )
+        data, split=split, text=text, text_pair=text_pair, image=image, features=features, label=label, id=id_column
+    )  # fmt: skip
     document, print_it = describe_file(path, by, top, bottom, examples or None)
     emit(document, as_json, print_it)
 
 
-@_command
+@command
 def list_(as_json: Json = False) -> None:
     """List scorers, strategies and models."""
     from tamis.show import describe_catalog
@@ -394,7 +304,7 @@ def list_(as_json: Json = False) -> None:
     emit(document, as_json, print_it)
 
 
-@_command
+@command
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for runs, table, figures and report.")] = Path(
         "tamis-demo"

@@ -1,5 +1,6 @@
 """The command line: what it prints, what it writes, and one sentence with exit code 2 for every mistake."""
 
+import inspect
 import json
 import subprocess
 import sys
@@ -11,8 +12,9 @@ from typer.testing import CliRunner, Result
 
 from scoring.table import ScoreTable
 from selection.subset import Subset
-from tamis.cli import app
+from tamis.cli import app, train
 from tamis.options import parse_options, parse_seeds
+from training.settings import Settings
 
 
 def tamis(*arguments: object) -> Result:
@@ -180,6 +182,14 @@ def test_traceback_is_shown_on_request() -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
     assert "Traceback" in done.stderr and "nowhere.parquet" in done.stderr
+
+
+def test_train_has_the_defaults_of_python() -> None:
+    here = {name: each.default for name, each in inspect.signature(train).parameters.items()}
+    there = Settings()
+    shared = here.keys() & vars(there).keys()
+    assert len(shared) > 12
+    assert {name: here[name] for name in shared} == {name: getattr(there, name) for name in shared}
 
 
 def test_seeds() -> None:

@@ -1,5 +1,6 @@
 """The commands and the Python of the README run as they stand."""
 
+import json
 import os
 import re
 import shutil
@@ -75,3 +76,25 @@ def test_the_scorer_of_the_readme_works() -> None:
 def test_every_file_that_the_readme_links_to_exists() -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert target.startswith("http") or (ROOT / target).exists(), target
+
+
+def test_the_scorer_of_the_tour_is_found_where_the_command_is_given(tour: Path) -> None:
+    [code] = [block for block in blocks("python") if "class SecondBest" in block]
+    (tour / "mymodule.py").write_text(code, encoding="utf-8")
+    command = [
+        "score",
+        "--logits",
+        "logits.npy",
+        "--labels",
+        "labels.npy",
+        "--scorers",
+        "mymodule:SecondBest",
+        "--json",
+    ]
+    # -P as for the installed command: Python itself does not look into the working folder.
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", "from tamis.cli import main; main()", *command],
+        cwd=tour, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["columns"][0]["meaning"] == "hard"
