@@ -23,8 +23,9 @@ import pyarrow.parquet as pq
 from scoring.errors import InputError
 from scoring.files import atomic_file, atomic_folder, read_json, write_json
 from scoring.ids import id_column
-from scoring.manifest import library_version, plain
+from scoring.manifest import plain
 from scoring.tensor_files import save_tensors
+from scoring.versions import library_version
 
 if TYPE_CHECKING:
     from scoring.examples import Examples

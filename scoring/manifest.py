@@ -7,7 +7,6 @@ Any Parquet reader can open the files; the manifest rides along.
 import json
 import math
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +22,6 @@ KEY = b"tamis"
 ROW_GROUP = 1 << 20
 
 Manifest = dict[str, Any]
-
-
-def library_version() -> str:
-    """The installed version of tamis."""
-    try:
-        return version("tamis")
-    except PackageNotFoundError:  # running from a source tree that was never installed
-        return "unknown"
 
 
 def plain(value: object) -> Any:

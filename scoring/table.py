@@ -21,9 +21,10 @@ from scoring.describe import describe_column
 from scoring.errors import InputError, bad_value, missing_extra, name_some, unknown_name
 from scoring.hashing import Ids
 from scoring.ids import IdsLike, check_unique, find_rows, id_column
-from scoring.manifest import KEY, library_version, plain, to_json
+from scoring.manifest import KEY, plain, to_json
 from scoring.meaning import MEANINGS
 from scoring.order import score_order
+from scoring.versions import library_version
 
 if TYPE_CHECKING:
     import pandas

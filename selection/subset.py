@@ -18,7 +18,8 @@ import pyarrow as pa
 from scoring.errors import InputError, bad_value
 from scoring.hashing import Ids
 from scoring.ids import IdsLike, check_unique, find_rows, id_column
-from scoring.manifest import check_kind, library_version, plain, read_parquet, write_parquet
+from scoring.manifest import check_kind, plain, read_parquet, write_parquet
+from scoring.versions import library_version
 
 if TYPE_CHECKING:
     import pandas

@@ -60,7 +60,7 @@ def main() -> None:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from scoring.manifest import library_version
+        from scoring.versions import library_version
 
         typer.echo(f"tamis {library_version()}")
         raise typer.Exit()

@@ -127,7 +127,8 @@ def print_summary(findings: Findings, out: Path) -> None:
 def write_report(findings: Findings, studies: dict[str, pa.Table], out: Path) -> None:
     """report.md, summary.json, scores.csv and pruning.csv."""
     from scoring.files import write_atomic, write_json
-    from scoring.manifest import library_version, plain
+    from scoring.manifest import plain
+    from scoring.versions import library_version
 
     write_atomic(out / "scores.csv", _csv(SCORE_HEADER, score_rows(findings)))
     header = ["data", *studies[CLEAN].column_names]

@@ -1,52 +1,33 @@
-"""What run.json says about data, model, machine and cost."""
+"""What run.json says of data, model, machine and software."""
 
 from __future__ import annotations
 
 import platform
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.nn.functional import cross_entropy
-from torch.utils.flop_counter import FlopCounterMode
+from scoring.versions import package_version
 
-from scoring.inference import evaluation_mode, to_device
-from scoring.models import Model
-from scoring.networks.inputs import Prepared
-from training.job import Job
-from training.settings import Settings
+if TYPE_CHECKING:
+    import torch
 
-IntArray = npt.NDArray[np.int64]
-
-FLOPS_METHOD = (
-    "torch.utils.flop_counter over the forward and backward pass of one batch, per {unit}, times the {unit}s of all "
-    "training batches; recording and evaluation passes are not counted"
-)
+    from scoring.examples import Examples
+    from scoring.models import Model
+    from training.job import Job
+    from training.settings import Settings
 
 
-def describe_environment(
+def describe_run(
     job: Job, net: Model, settings: Settings, seed: int, device: torch.device, fold: dict[str, int] | None
 ) -> dict[str, Any]:
-    """The first content of run.json."""
-    examples = job.examples
+    """The first content of the run.json of ``train``."""
     return {
         "config": settings.to_json(),
         "seed": seed,
         "fold": fold,
         "model": net.spec,
         "num_parameters": net.num_parameters,
-        "data": {
-            "name": examples.name,
-            "source": examples.source,
-            "fingerprint": examples.fingerprint,
-            "rows": len(examples),
-            "trained_on": len(job.rows),
-            "label_names": list(examples.label_names),
-        },
+        "data": {**describe_data(job.examples), "trained_on": len(job.rows)},
         "evaluation": None
         if job.evaluation is None
         else {
@@ -58,20 +39,26 @@ def describe_environment(
         "subset": job.subset,
         "device": str(device),
         "precision": settings.precision,
-        "versions": {
-            "python": platform.python_version(),
-            **{name: package_version(name) for name in ("torch", "transformers", "numpy")},
-        },
+        "versions": describe_versions(),
         "git_commit": git_commit(),
     }
 
 
-def package_version(name: str) -> str | None:
-    """Version of an installed package."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
+def describe_data(examples: Examples) -> dict[str, Any]:
+    """Name, source, fingerprint, number of rows and classes."""
+    return {
+        "name": examples.name,
+        "source": examples.source,
+        "fingerprint": examples.fingerprint,
+        "rows": len(examples),
+        "label_names": list(examples.label_names),
+    }
+
+
+def describe_versions() -> dict[str, str | None]:
+    """Versions of Python and of the packages that decide the numbers."""
+    packages = ("torch", "transformers", "numpy")
+    return {"python": platform.python_version(), **{name: package_version(name) for name in packages}}
 
 
 def git_commit() -> str | None:
@@ -83,30 +70,3 @@ def git_commit() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
-
-
-def measure_flops(
-    net: Model, prepared: Prepared, rows: IntArray, device: torch.device
-) -> tuple[float | None, str]:
-    """FLOPs of training per example, or per padded token of a text model, and that unit.
-
-    Counted on the batch of ``rows`` in evaluation mode, which leaves batch statistics and random state alone; None
-    where an operation cannot be counted. Look-ups (embeddings, bags of words) and element-wise work count as nothing.
-    """
-    batch = to_device(prepared.batch(rows), device)
-    tokens = "input_ids" in batch
-    unit = "padded token" if tokens else "example"
-    labels = torch.zeros(len(rows), dtype=torch.long, device=device)
-    try:
-        # The counter does not know the fused attention of CPUs; the plain one does the same arithmetic.
-        with (
-            evaluation_mode(net.module),
-            sdpa_kernel(SDPBackend.MATH),
-            FlopCounterMode(display=False) as counter,
-        ):
-            cross_entropy(net.logits(batch).float(), labels).backward()  # type: ignore[no-untyped-call]
-    except (RuntimeError, NotImplementedError):
-        return None, unit
-    finally:
-        net.module.zero_grad(set_to_none=True)
-    return counter.get_total_flops() / (batch["input_ids"].numel() if tokens else len(rows)), unit

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scoring.checkpoints import RunDirectory
 from scoring.errors import InputError
+from training.environment import describe_data, describe_versions
 
 if TYPE_CHECKING:
     from scoring.examples import Examples
@@ -68,18 +67,9 @@ def describe(
         "config": config,
         "seed": config.get("seed"),
         "model": None if model_spec is None else dict(model_spec),
-        "data": {
-            "name": examples.name,
-            "source": examples.source,
-            "fingerprint": examples.fingerprint,
-            "rows": len(examples),
-            "label_names": list(examples.label_names),
-        },
+        "data": describe_data(examples),
         "subset": None,
-        "versions": {
-            "python": platform.python_version(),
-            **{name: _version(name) for name in ("torch", "transformers", "numpy")},
-        },
+        "versions": describe_versions(),
         "git_commit": None,
         "device": None,
         "precision": None,
@@ -87,10 +77,3 @@ def describe(
         "flops_method": None,
         "fold": None,
     }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

@@ -13,7 +13,8 @@ from scoring.examples import Examples
 from scoring.inference import pick_device
 from scoring.models import build_model
 from scoring.progress import progress
-from training.environment import FLOPS_METHOD, describe_environment, measure_flops
+from training.environment import describe_run
+from training.flops import FLOPS_METHOD, measure_flops
 from training.identity import describe_request, open_run
 from training.isolation import fitting_threads, isolated
 from training.job import Job, make_job
@@ -119,7 +120,7 @@ def train_one(
         if run is None:
             lr = loop.peaks[0]
             per_unit, unit = measure_flops(net, prepared, loop.order(0)[: settings.batch_size], where)
-            about = describe_environment(job, net, settings, seed, where, fold)
+            about = describe_run(job, net, settings, seed, where, fold)
             about |= {"flops": None, "flops_per_unit": per_unit, "flops_unit": unit, "learning_rate": lr}
             about |= {"flops_method": FLOPS_METHOD.format(unit=unit), "wall_time_s": None}
             run = RunDirectory.create(out, {**about, "request": request})
