@@ -15,11 +15,20 @@ def describe_column(values_N: npt.NDArray[np.float64]) -> dict[str, Any]:
     values = values_N[~np.isnan(values_N)]
     finite = values[np.isfinite(values)]
     quartiles = np.quantile(finite, [0, 0.25, 0.5, 0.75, 1]).tolist() if len(finite) else [None] * 5
-    counts = np.unique(values, return_counts=True)[1]
     return {
         "n": len(values),
         "nan": len(values_N) - len(values),
         "inf": len(values) - len(finite),
         **dict(zip(("min", "q25", "median", "q75", "max"), quartiles)),
-        "ties": float(counts[counts > 1].sum() / len(values)) if len(values) else 0.0,
+        "ties": tied_fraction(values) if len(values) else 0.0,
     }
+
+
+def tied_fraction(values: npt.ArrayLike) -> float:
+    """Fraction of the rows whose value is not unique; NaN rows are left out."""
+    array = np.asarray(values, dtype=np.float64)
+    array = array[~np.isnan(array)]
+    if len(array) == 0:
+        return float("nan")
+    _, counts = np.unique(array, return_counts=True)
+    return float(counts[counts > 1].sum() / len(array))

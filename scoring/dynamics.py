@@ -18,7 +18,7 @@ The same content always gives the same bytes, and a file appears whole or not at
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,8 +29,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scoring.errors import InputError, name_some
+from scoring.errors import InputError
 from scoring.files import atomic_file
+from scoring.ids import id_column
 from scoring.signals import SUMMARIES, View
 
 Array = npt.NDArray[Any]
@@ -68,7 +69,7 @@ def write_recorded(
     """
     path, ids = Path(path), np.asarray(ids)
     columns: dict[str, Any] = {
-        "id": _id_column(ids),
+        "id": id_column(ids, "dynamics"),
         "step": pa.array(np.broadcast_to(np.asarray(step, dtype=np.int64), ids.shape).copy()),
         "epoch": pa.array(np.broadcast_to(np.asarray(epoch, dtype=np.float64), ids.shape).copy()),
     }
@@ -132,11 +133,12 @@ class Recorded:
     def read(self) -> tuple[Array, Fields]:
         """All ids, int64 or object (N,), and all fields: ``logits`` (N, C) float32 or summaries (N,)."""
         table = _parquet(self.path).read()
-        return _read_ids(table["id"]), _read_fields(table)
+        return table["id"].to_numpy(), _read_fields(table)
 
     def read_ids(self) -> Array:
         """All ids, int64 or object (N,), in the order of ``read``."""
-        return _read_ids(_parquet(self.path).read(columns=["id"])["id"])
+        ids: Array = _parquet(self.path).read(columns=["id"])["id"].to_numpy()
+        return ids
 
     def read_lines(self, lines_B: npt.NDArray[np.int64]) -> Fields:
         """Fields of some lines, in the order asked; only the pieces of the file that hold them are read."""
@@ -150,12 +152,6 @@ class Recorded:
         first = np.cumsum([0, *(sizes[group] for group in groups)])
         found_B = first[place_B] + lines_B - starts[group_B]
         return {name: values[found_B] for name, values in _read_fields(table).items()}
-
-    def batches(self, rows: int = _ROW_GROUP) -> Iterator[tuple[Array, Fields]]:
-        """The same as ``read`` in pieces of at most ``rows`` examples, in file order."""
-        for batch in _parquet(self.path).iter_batches(batch_size=rows):
-            table = pa.Table.from_batches([batch])
-            yield _read_ids(table["id"]), _read_fields(table)
 
     def read_times(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
         """Step and epoch of every row, in the order of ``read``."""
@@ -195,14 +191,6 @@ def _parquet(path: Path) -> Any:
         ) from None
 
 
-def _id_column(ids: Array) -> Any:
-    if ids.dtype.kind in "iu":
-        return pa.array(ids.astype(np.int64))
-    wrong = [value for value in ids.tolist() if not isinstance(value, str)]
-    assert not wrong, f"ids must be int64 or str, got {name_some(wrong)}"
-    return pa.array(ids.tolist(), type=pa.string())
-
-
 def _field_column(name: str, values: Array) -> Any:
     if name == "logits":
         assert values.ndim == 2, f"logits must be (N, C), got {values.shape}"
@@ -211,20 +199,13 @@ def _field_column(name: str, values: Array) -> Any:
     return pa.array(values.astype(np.int64 if name == "predictions" else np.float64))
 
 
-def _read_ids(column: Any) -> Array:
-    if pa.types.is_integer(column.type):
-        return np.asarray(column.to_numpy(), dtype=np.int64)
-    return np.array(column.to_pylist(), dtype=object)
-
-
 def _read_fields(table: Any) -> Fields:
     fields: Fields = {}
     for name in FIELDS:
         if name in table.column_names:
             column = table[name].combine_chunks()
             if name == "logits":
-                values = column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1)
-                fields[name] = values
+                fields[name] = column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1)
             else:
                 fields[name] = column.to_numpy()
     return fields

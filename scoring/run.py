@@ -16,6 +16,7 @@ import pyarrow as pa
 from scoring.combine import column_of, combine_runs
 from scoring.errors import InputError, bad_value, unknown_name
 from scoring.hashing import digest, fingerprint, hash_ids
+from scoring.ids import id_column
 from scoring.parts import Arrays, Parts, remove_parts
 from scoring.plan import Column, RunPlan, parse_columns, plan_run
 from scoring.progress import Advance, progress
@@ -156,7 +157,7 @@ class _Job:
 
 
 def _table(ids: npt.NDArray[Any], labels: IntArray | None, data: Arrays) -> pa.Table:
-    columns = {"id": pa.array(ids.tolist(), pa.string()) if ids.dtype == object else pa.array(ids)}
+    columns = {"id": id_column(ids, "score")}
     columns |= {name: pa.array(values) for name, values in data.items()}
     return pa.table(columns if labels is None else columns | {"label": pa.array(labels)})
 

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from scoring.errors import InputError, bad_value
 from scoring.examples import Examples
-from scoring.hashing import derive_seed, hash64, uniform
+from scoring.hashing import derive_seed, uniform
+from scoring.order import hash_order
 
 IntArray = npt.NDArray[np.int64]
 
@@ -51,7 +52,7 @@ def shuffle_labels(examples: Examples, rate: float, seed: int = 0) -> NoisyLabel
     """
     labels = _labels(examples, "shuffle_labels")
     takers = _choose(examples, rate, seed, "shuffle_labels")
-    givers = takers[_hash_order(examples.ids[takers], derive_seed("shuffle_labels givers", seed))]
+    givers = takers[hash_order(examples.ids[takers], derive_seed("shuffle_labels givers", seed))]
     noisy = labels.copy()
     noisy[takers] = labels[givers]
     return _noisy(examples, labels, noisy)
@@ -74,7 +75,7 @@ def confuse_labels(examples: Examples, matrix: npt.ArrayLike, seed: int = 0) -> 
     noisy = labels.copy()
     for label in range(classes):
         rows = np.flatnonzero(labels == label)
-        rows = rows[_hash_order(examples.ids[rows], derive_seed("confuse_labels", seed))]
+        rows = rows[hash_order(examples.ids[rows], derive_seed("confuse_labels", seed))]
         noisy[rows] = np.repeat(np.arange(classes), _quotas(shares[label], len(rows)))
     return _noisy(examples, labels, noisy)
 
@@ -93,11 +94,7 @@ def _choose(examples: Examples, rate: float, seed: int, owner: str) -> IntArray:
         raise bad_value("rate", owner, rate, "a number from 0 to 1")
     # In decimal, since 0.145 * 100 is below 14.5 in binary.
     count = int((Decimal(str(float(rate))) * len(examples)).quantize(Decimal(1), rounding=ROUND_HALF_UP))
-    return _hash_order(examples.ids, derive_seed(f"{owner} rows", seed))[:count]
-
-
-def _hash_order(ids: npt.NDArray[np.generic], seed: int) -> IntArray:
-    return np.argsort(hash64(seed, ids), kind="stable").astype(np.int64)
+    return hash_order(examples.ids, derive_seed(f"{owner} rows", seed))[:count]
 
 
 def _quotas(shares: npt.NDArray[np.float64], total: int) -> IntArray:

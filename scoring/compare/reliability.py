@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.compare.ranks import Floats, NanPolicy, chance_in_top, hard_high, spearman, usable_rows
+from scoring.describe import tied_fraction
 from scoring.errors import bad_value
 from scoring.meaning import Meaning
 
@@ -121,13 +122,3 @@ def reliabilities(
         for name, values in runs.items()
     ]
     return sorted(found, key=lambda r: (np.isnan(r.rho), -r.rho if not np.isnan(r.rho) else 0.0, r.name))
-
-
-def tied_fraction(values: npt.ArrayLike) -> float:
-    """Fraction of the rows whose value is not unique; NaN rows are left out."""
-    array = np.asarray(values, dtype=np.float64)
-    array = array[~np.isnan(array)]
-    if len(array) == 0:
-        return float("nan")
-    _, counts = np.unique(array, return_counts=True)
-    return float(counts[counts > 1].sum() / len(array))

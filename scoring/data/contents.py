@@ -3,11 +3,14 @@
 ``rows`` are positions in the columns. A digest is BLAKE2b of 12 bytes over the input alone: of the UTF-8 text; of
 both texts of a pair, each preceded by its length; of the encoded file of an image; of shape and values of an
 array. It names the example, so it depends on nothing else.
+
+Every kind (``Texts``, ``Numbers``, ``Images``) has ``check``, which refuses what cannot be used as far as this is cheap
+to see, ``read``, ``digests`` and ``describe``, the input in a few words.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,21 +24,6 @@ from scoring.hashing import digest
 DIGEST_SIZE = 12
 Where = Callable[[Iterable[int]], str]
 """Names some rows (positions in the columns) for an error sentence."""
-
-
-class Content(Protocol):
-    """The inputs of one dataset."""
-
-    kind: Kind
-
-    def check(self, rows: Rows, where: Where) -> None:
-        """Raise ``InputError`` for inputs that cannot be used, as far as this is cheap to see."""
-
-    def digests(self, rows: Rows) -> list[bytes]:
-        """12 bytes per row that depend on the input of that row only."""
-
-    def describe(self, row: int) -> str:
-        """The input in a few words."""
 
 
 class Texts:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 NATIVE = ("linear", "mlp", "cnn")
-CONFIGURED = ("small-bert", "small-resnet", "small-vit")
 
 
 class Standardize(nn.Module):

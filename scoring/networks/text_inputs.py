@@ -236,7 +236,7 @@ class TokenPrepared(Prepared):
     ) -> None:
         self.ids, self.types, self.truncated = ids, types, truncated
         self.lengths = np.maximum(tokens, 1)
-        self._tokens, self._rows = tokens, Ragged(tokens)
+        self._rows = Ragged(tokens)
         self._pad, self._filler = pad_token_id, filler
 
     def batch(self, rows: IntArray) -> Batch:

@@ -13,6 +13,7 @@ import torch
 from scoring.batching import plan_batches
 from scoring.checkpoints import Checkpoint, Checkpoints
 from scoring.class_order import ClassOrder
+from scoring.hashing import digest
 from scoring.inference import forward_logits, pick_device
 from scoring.signals import Signals
 from scoring.sources.source import IntArray, Pass
@@ -100,7 +101,7 @@ class CheckpointSweep:
 
     def _prepare(self, model: Model, chunk: IntArray) -> Prepared:
         """Model inputs of a chunk, kept for the next checkpoint of the run."""
-        key = hashlib.blake2b(chunk.tobytes(), digest_size=16).digest()
+        key = digest(chunk.tobytes(), size=16)
         if self._prepared is None or self._prepared[0] != key:
             self._prepared = (key, model.inputs.prepare(self.examples, chunk))
         return self._prepared[1]

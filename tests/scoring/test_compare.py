@@ -24,8 +24,8 @@ from scoring.compare.reliability import (
     reliability,
     runs_needed,
     spearman_brown,
-    tied_fraction,
 )
+from scoring.describe import tied_fraction
 from scoring.errors import InputError
 
 

@@ -67,15 +67,6 @@ def test_float_columns_are_split_into_byte_streams(tmp_path: Path) -> None:
     assert pa.types.is_fixed_size_list(pq.read_schema(tmp_path / "x.parquet").field("logits").type)
 
 
-def test_batches_are_the_file_in_order(tmp_path: Path) -> None:
-    values = logits(100)
-    write_recorded(tmp_path / "x.parquet", np.arange(100), 1, 0.0, {"logits": values})
-    pieces = list(Recorded.open(tmp_path / "x.parquet", "clean").batches(rows=33))
-    assert [len(ids) for ids, _ in pieces] == [33, 33, 33, 1]
-    np.testing.assert_array_equal(np.concatenate([ids for ids, _ in pieces]), np.arange(100))
-    np.testing.assert_array_equal(np.concatenate([fields["logits"] for _, fields in pieces]), values)
-
-
 def test_files_are_listed_in_the_order_of_training(tmp_path: Path) -> None:
     for epoch in (2, 0, 1):
         write_recorded(
