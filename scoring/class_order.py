@@ -15,7 +15,8 @@ from scoring.errors import InputError, name_some
 class ClassOrder:
     """``columns[k]`` is the output of a model that stands for class k of the examples.
 
-    Classes that only the model knows come after those of the examples, in its own order.
+    Classes that only the model knows come after those of the examples, in its own order, and last its outputs without
+    a name: all of them have a part in the softmax.
     """
 
     columns: Tensor
@@ -42,10 +43,12 @@ class ClassOrder:
 
     def logits(self, logits_BC: Tensor) -> Tensor:
         """Logits with the columns in the order of the examples' classes."""
-        return logits_BC[:, self.columns]
+        nameless = torch.arange(len(self.columns), logits_BC.shape[1])
+        return logits_BC[:, torch.cat([self.columns, nameless])]
 
     def predictions(self, predictions_B: Tensor) -> Tensor:
         """Predicted outputs as classes of the examples; -1 (no prediction) stays."""
         classes = torch.empty_like(self.columns)
         classes[self.columns] = torch.arange(len(self.columns))
-        return torch.where(predictions_B < 0, predictions_B, classes[predictions_B.clamp(min=0)])
+        named_B = (predictions_B >= 0) & (predictions_B < len(classes))
+        return torch.where(named_B, classes[predictions_B.clamp(0, len(classes) - 1)], predictions_B)

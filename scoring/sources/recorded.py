@@ -104,7 +104,13 @@ class RecordedSignals:
             ids = file.read_ids()
             at_N = np.full(len(self.examples), -1, dtype=np.int64)
             place = f"{self.examples.name} (recorded in {file.path})"
-            at_N[find_rows(self.examples.ids, ids, "score", place)] = np.arange(len(ids))
+            try:
+                at_N[find_rows(self.examples.ids, ids, "score", place)] = np.arange(len(ids))
+            except InputError as error:
+                hint = (
+                    "score all examples that the run recorded, or its checkpoints with signals='checkpoints'"
+                )
+                raise InputError(f"{str(error).removesuffix('.')}; {hint}.") from None
             # Most files hold the same ids in the same order: one array serves them all.
             same = (other for other in self._lines.values() if np.array_equal(other, at_N))
             self._lines[file.path] = next(same, at_N)

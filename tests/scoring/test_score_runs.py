@@ -1,11 +1,13 @@
 """score() from run directories: sweeps, recordings, several runs, held-out examples, class orders, loop orders."""
 
 import random
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from references.small_runs import DIGITS, train_small
 
 from scoring.checkpoints import RunDirectory
@@ -17,6 +19,7 @@ from scoring.run import score
 from scoring.sources.runs import RunSource
 from scoring.table import ScoreTable
 from selection.subset import Subset
+from training.recorder import Recorder
 from training.run import train
 
 POINTWISE = "el2n,loss,entropy,margin,el2n@mean,loss@epoch=1"
@@ -192,6 +195,11 @@ def test_what_a_run_lacks_is_one_sentence(runs: Path, plain: Path, tmp_path: Pat
         score(DIGITS, "el2n", plain, signals="record")
     with pytest.raises(InputError, match="examples are needed"):
         score(None, "el2n", plain)
+    with pytest.raises(
+        InputError, match=r"199 that are not there: .*; score .* with signals='checkpoints'\.$"
+    ):
+        score(DIGITS.take([7]), "el2n", runs)
+    assert len(score(DIGITS.take([7]), "el2n", runs, signals="checkpoints")) == 1
     (tmp_path / "mix").mkdir()
     (tmp_path / "mix" / "one").symlink_to(runs)
     (tmp_path / "mix" / "two").symlink_to(plain)
@@ -252,6 +260,27 @@ def test_classes_are_matched_by_name(runs: Path, signals: str) -> None:
         for e, t in ((DIGITS, here), (other, there))
     ]
     assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("keep", ["logits", "summary"])
+def test_outputs_without_a_class_stay_in_the_softmax_in_any_order(tmp_path: Path, keep: str) -> None:
+    """A network may have more outputs than there are classes; another order of classes must not lose them."""
+    generator = torch.Generator().manual_seed(0)
+    logits_TNC = torch.randn(3, 200, 13, generator=generator)
+    with Recorder(tmp_path, DIGITS, keep=keep) as recorder:  # type: ignore[arg-type]
+        for step, logits_NC in enumerate(logits_TNC):
+            recorder.record(DIGITS.ids, logits_NC, step)
+    gold_T1N1 = torch.from_numpy(DIGITS.labels)[None, :, None].expand(3, -1, 1)
+    losses_TN = -logits_TNC.double().log_softmax(dim=2).gather(2, gold_T1N1)[..., 0].numpy()
+    right_N = (logits_TNC.argmax(dim=2).numpy() == DIGITS.labels).sum(axis=0)
+    other = renamed(DIGITS, [3, 1, 4, 0, 5, 9, 2, 6, 8, 7])
+    for examples in (DIGITS, other):
+        table = score(examples, "loss@mean,correctness,consensus_label", tmp_path)
+        np.testing.assert_allclose(table.column("loss@mean"), losses_TN.mean(axis=0), atol=1e-6)
+        np.testing.assert_array_equal(table.column("correctness"), right_N)
+        nameless = logits_TNC[-1].argmax(dim=1).numpy() > 9
+        assert nameless.any()
+        assert ((table.column("consensus_label") > 9) == nameless).all()
 
 
 @pytest.mark.parametrize("signals", ["checkpoints", "recorded"])
@@ -329,3 +358,27 @@ def test_texts_in_length_buckets_score_as_one_by_one(tmp_path: Path) -> None:
     naive = score(data, POINTWISE.replace(",loss@epoch=1", ""), tmp_path, batch_size=1)
     bucketed = score(data, naive.scores, tmp_path, batch_size=16, max_tokens=200)
     close(naive, bucketed)
+
+
+def test_a_broken_image_stops_the_job_by_name_and_loses_no_piece(tmp_path: Path) -> None:
+    def encoded(row: int) -> bytes:
+        buffer = BytesIO()
+        Image.fromarray(DIGITS.images([row])[0][..., 0]).save(buffer, "png")
+        return buffer.getvalue()
+
+    pixels = [encoded(row) for row in range(48)]
+    data = {"image": pixels, "label": DIGITS.labels[:48], "id": [f"pic-{row}" for row in range(48)]}
+    train_small(tmp_path / "run", Examples.load(data, id="id"), epochs=1)
+    broken = Examples.load({**data, "image": [*pixels[:40], b"torn", *pixels[41:]]}, id="id")
+    out = tmp_path / "s.parquet"
+    for _ in range(2):  # the same again when the call is repeated
+        with pytest.raises(
+            InputError, match=r"the image of id 'pic-40' cannot be decoded .*; mend the file or"
+        ):
+            score(broken, "loss", tmp_path / "run", out=out, block_rows=16)
+        pieces = sorted(path.name for path in (tmp_path / "s.parquet.parts").glob("block-*"))
+        assert pieces == ["block-00000.run-000.parquet", "block-00001.run-000.parquet"] and not out.exists()
+    rest = np.delete(np.arange(48), 40)
+    whole = score(broken.take(rest), "loss", tmp_path / "run", out=out, overwrite=True)
+    expected = score(Examples.load(data, id="id"), "loss", tmp_path / "run")
+    np.testing.assert_allclose(whole.column("loss"), expected.column("loss")[rest], atol=1e-6)
