@@ -72,14 +72,26 @@ class Images:
         return path
 
     def read(self, rows: Rows, channels: int | None, where: Where) -> list[npt.NDArray[np.uint8]]:
-        """Decoded pictures, uint8 (H, W, C); grey ones are repeated or colour averaged to reach ``channels``."""
+        """Decoded pictures, uint8 (H, W, C); grey ones are repeated or colour averaged to reach ``channels``.
+
+        The error of one that cannot be decoded names it, and counts the others among ``rows``.
+        """
         decoded: list[npt.NDArray[np.uint8]] = []
+        broken: list[InputError] = []
         for row, cell in zip(rows, self.cells(rows)):
             if isinstance(cell, np.ndarray):
                 picture = cell if cell.dtype == np.uint8 and cell.ndim == 3 else to_uint8_hwc(cell[None])[0]
             else:
-                picture = decode(cell, partial(where, [int(row)]))
+                try:
+                    picture = decode(cell, partial(where, [int(row)]))
+                except InputError as error:
+                    broken.append(error)
+                    continue
             decoded.append(with_channels(picture, channels))
+        if broken:
+            more = f", and {len(broken) - 1:,} more near it" if len(broken) > 1 else ""
+            what = str(broken[0]).removesuffix(".")
+            raise InputError(f"{what}{more}; mend the file or leave the row out.")
         return decoded
 
     def digests(self, rows: Rows) -> list[bytes]:

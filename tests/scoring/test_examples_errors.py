@@ -112,8 +112,13 @@ def test_an_image_that_cannot_be_decoded_is_named():
     ):
         examples.take([1]).images([0])
     named = Examples.load({"image": [b"not a picture", b"neither"], "key": ["k", "m"]}, id="key")
-    with pytest.raises(InputError, match="the image of id 'k' cannot be decoded"):
+    with pytest.raises(
+        InputError, match=r"of id 'k' cannot .*format\); mend the file or leave the row out\.$"
+    ):
         named.images([0])
+    several = Examples.load({"image": [b"not a picture", png(), b"neither"]})
+    with pytest.raises(InputError, match=r"of row 2 .* cannot .*format\), and 1 more near it; mend the file"):
+        several.images([1, 2, 0])
 
 
 def test_a_truncated_image_is_named():
