@@ -12,6 +12,7 @@ import torch
 
 from scoring.errors import InputError, bad_value, unknown_name
 from scoring.hashing import digest
+from scoring.ids import check_unique, id_column
 from scoring.signals import VIEWS, Signals, View
 from scoring.sources.source import IntArray, Pass
 
@@ -84,6 +85,8 @@ class ArraySource:
         if view not in VIEWS:
             raise unknown_name("view", "score", view, VIEWS)
         self.own_ids = ids is not None
+        if self.own_ids:
+            check_unique(id_column(given_ids, "score"), "score")
         self.ids = given_ids.astype(np.int64) if given_ids.dtype.kind in "iu" else given_ids.astype(object)
         self.view = view
         self._hashes: dict[str, str] = {}

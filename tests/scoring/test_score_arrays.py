@@ -169,7 +169,7 @@ class TestBadInputs:
     )
     def test_ids(self, ids, sentence):
         with pytest.raises(InputError, match=sentence):
-            score(None, "loss", ArraySource([0, 1, 0], logits=np.ones((3, 2)), ids=ids))
+            ArraySource([0, 1, 0], logits=np.ones((3, 2)), ids=ids)  # before any work is done
 
     @pytest.mark.parametrize(
         ("options", "sentence"),
