@@ -225,6 +225,7 @@ class Recorder:
             found.path.unlink()
 
     def _rows(self, ids: Any, by: str) -> IntArray:
+        ids = ids.cpu() if isinstance(ids, Tensor) else ids
         if by == "id":
             try:
                 return self.examples.rows_of(ids)
