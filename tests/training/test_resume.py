@@ -1,6 +1,5 @@
 """A run that is killed, interrupted or terminated, and then repeated, ends with the same files."""
 
-import json
 import os
 import signal
 import subprocess
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from references.small_runs import contents
 
 from scoring.checkpoints import RunDirectory
 from scoring.examples import Examples
@@ -66,18 +66,6 @@ for moment in [*moments, "never"]:
     if moment == "never":
         assert os.waitpid(child, 0)[1] == 0
 """
-
-
-def contents(folder: Path) -> dict[str, Any]:
-    """Every file's bytes; run.json without what a clock measures."""
-    found: dict[str, Any] = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.name == "run.json":
-            found[name] = {k: v for k, v in json.loads(path.read_text()).items() if k != "wall_time_s"}
-        elif path.is_file():
-            found[name] = path.read_bytes()
-    return found
 
 
 def same(first: Path, second: Path) -> None:

@@ -169,6 +169,7 @@ def test_without_dropout_and_learning_rate_both_views_agree(
     args = arguments(tmp_path, learning_rate=0.0, num_train_epochs=2)
     trainer(model(dropout=0.0), args, callback.track(dataset(tokenizer)), tokenizer, callback).train()
     dynamics = Dynamics(tmp_path / "run")
+    assert len(dynamics.presentations()) == len(dynamics.evaluations()) == 2
     for seen, clean in zip(dynamics.presentations(), dynamics.evaluations()):
         np.testing.assert_allclose(seen.read()[1]["logits"], clean.read()[1]["logits"], atol=1e-5)
 
