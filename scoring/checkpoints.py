@@ -211,7 +211,10 @@ class RunDirectory:
         from scoring.models import load_hf_folder, load_model
 
         if checkpoint.path.parent == self.path:
-            return load_hf_folder(checkpoint.path, examples, trust_remote_code=trust_remote_code)
+            names = (self.config.get("data") or {}).get("label_names")
+            return load_hf_folder(
+                checkpoint.path, examples, label_names=names, trust_remote_code=trust_remote_code
+            )
         spec = self.config.get("model")
         if spec is None or "family" not in spec:
             raise InputError(

@@ -11,6 +11,12 @@ from torch import Tensor
 from scoring.errors import InputError, name_some
 
 
+def nameless(names: Sequence[str]) -> bool:
+    """Whether a model's outputs only have numbers, such as the LABEL_0, LABEL_1 that transformers makes up."""
+    numbers = [str(index) for index in range(len(names))]
+    return [str(name).strip().lower().removeprefix("label_") for name in names] == numbers
+
+
 @dataclass(frozen=True)
 class ClassOrder:
     """``columns[k]`` is the output of a model that stands for class k of the examples.

@@ -20,6 +20,7 @@ from safetensors.torch import load_model as load_safetensors
 from safetensors.torch import save_model as save_safetensors
 from torch import Tensor, nn
 
+from scoring.class_order import nameless
 from scoring.errors import InputError, bad_value, name_some, unknown_name
 from scoring.hashing import derive_seed
 from scoring.networks import architectures
@@ -219,6 +220,7 @@ def load_hf_folder(
     *,
     tokenizer: str | Path | None = None,
     max_length: int = 512,
+    label_names: Sequence[str] | None = None,
     trust_remote_code: bool = False,
 ) -> Model:
     """A trained classifier from a Hugging Face model folder, in evaluation mode.
@@ -232,6 +234,7 @@ def load_hf_folder(
         examples: what will be scored.
         tokenizer: folder or hub name, if the tokenizer (or image processor) is elsewhere.
         max_length: tokens of a text that are read; never more than the model has positions.
+        label_names: names of its outputs, where they are known and id2label has none.
         trust_remote_code: lets the model run code from its folder.
 
     Raises:
@@ -244,6 +247,8 @@ def load_hf_folder(
         network, inputs = read_folder(Path(path), kind, tokenizer, max_length, trust_remote_code)
     module: nn.Module = network
     names = [str(name) for _, name in sorted((network.config.id2label or {}).items())]
+    if label_names is not None and len(label_names) == len(names) and nameless(names):
+        names = [str(name) for name in label_names]
     columns = None if examples is None else match_classes(names, examples.label_names, str(path))
     spec: dict[str, Any] = {
         "name": str(path),
@@ -266,8 +271,7 @@ def match_classes(theirs: Sequence[str], ours: Sequence[str], owner: str) -> lis
         wanted = [name.strip().lower() for name in ours]
         if len(set(lowered)) == len(lowered) and set(lowered) == set(wanted):
             return [lowered.index(name) for name in wanted]
-        numbers = [str(index) for index in range(len(ours))]
-        if [name.removeprefix("label_") for name in lowered] == numbers or wanted == numbers:
+        if nameless(theirs) or wanted == [str(index) for index in range(len(ours))]:
             return list(range(len(ours)))
     raise InputError(
         f"model {owner!r}: its {len(theirs)} classes ({name_some(theirs)}) are not the {len(ours)} classes of the "

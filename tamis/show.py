@@ -83,8 +83,13 @@ def show_table(table: ScoreTable, path: Path | None) -> None:
     console().print(grid(f"{len(table):,} examples, {len(runs) or 1} run(s){where}", header, rows, left=3))
     if held_out := table.info.get("held_out"):
         console().print(f"{held_out:,} examples were held out by every run and are not scored.")
-    for note in table.info.get("notes", []):
-        console().print(f"note: {escape(note)}")
+    checkpoints = [each for meta in table.columns.values() for each in meta.get("checkpoints") or []]
+    if any(each.get("classes") == "by position" for each in checkpoints):
+        names = ", ".join(table.info.get("label_names") or [])
+        console().print(
+            f"note: the model has no names for its classes; its outputs were taken to be, in order, {escape(names)}. "
+            "Where that is not the order of its training these scores are wrong."
+        )
 
 
 def show_subset(subset: Subset, path: Path | None) -> None:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from scoring.batching import plan_batches
-from scoring.checkpoints import Checkpoint, Checkpoints
-from scoring.class_order import ClassOrder
+from scoring.checkpoints import Checkpoint, Checkpoints, HuggingFaceFolder
+from scoring.class_order import ClassOrder, nameless
+from scoring.files import read_json
 from scoring.hashing import digest
 from scoring.inference import forward_logits, pick_device
 from scoring.signals import Signals
@@ -107,9 +108,14 @@ class CheckpointSweep:
         return self._prepared[1]
 
     def describe(self, sweep: Pass) -> dict[str, object]:
-        """Checkpoint folder, step, epoch, learning rate and a digest of the weights."""
+        """Checkpoint folder, step, epoch, learning rate and a digest of the weights.
+
+        ``classes`` is there where the model has no names for its outputs, but the examples have: they were matched by
+        position, which only the user knows to be right.
+        """
         checkpoint = self.checkpoints[sweep.where]
         return {
+            **({"classes": "by position"} if self._by_position(checkpoint.path) else {}),
             "where": checkpoint.path.name,
             "step": sweep.step,
             "epoch": sweep.epoch,
@@ -117,6 +123,13 @@ class CheckpointSweep:
             "precision": self.precision,
             "hash": _weights_hash(checkpoint.path),
         }
+
+    def _by_position(self, folder: Path) -> bool:
+        """Whether it is a model folder whose config.json names no classes, unlike the examples."""
+        if not isinstance(self.run, HuggingFaceFolder) or nameless(self.examples.label_names):
+            return False
+        named = read_json(folder / "config.json").get("id2label") or {}
+        return nameless([named[key] for key in sorted(named, key=int)])
 
 
 _hashes: dict[tuple[Path, int], str] = {}

@@ -14,6 +14,8 @@ from scoring.errors import InputError
 from scoring.examples import Examples
 from scoring.networks.wordpiece import train_wordpiece
 from scoring.run import score
+from tamis.show import show_table
+from training.recorder import Recorder
 
 WORDS = ["rain", "sun", "goal", "match", "vote", "law"]
 TEXTS = [" ".join(WORDS[(i * k) % 6] for k in range(1, 2 + i % 17)) for i in range(48)]
@@ -151,3 +153,34 @@ def test_a_folder_without_a_tokenizer_is_one_sentence(tmp_path: Path) -> None:
     save(tmp_path / "model", 0, tokenizer=False)
     with pytest.raises(InputError, match="holds no tokenizer"):
         score(DATA, SCORERS, tmp_path / "model")
+
+
+def test_outputs_without_names_are_taken_by_position_and_the_table_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path / "named", 0)
+    save(tmp_path / "nameless", 0, ("LABEL_0", "LABEL_1", "LABEL_2"))
+    (named,) = score(DATA, "loss", tmp_path / "named").columns["loss"]["checkpoints"]
+    table = score(DATA, "loss", tmp_path / "nameless")
+    (nameless,) = table.columns["loss"]["checkpoints"]
+    assert "classes" not in named and nameless["classes"] == "by position"
+    show_table(table, None)
+    said = " ".join(capsys.readouterr().out.split())
+    assert (
+        "no names for its classes; its outputs were taken to be, in order, weather, sport, politics." in said
+    )
+    np.testing.assert_allclose(
+        table.column("loss"), losses(by_hand(tmp_path / "nameless", tmp_path / "named")), atol=1e-5
+    )
+
+
+def test_a_recorded_trainer_run_knows_the_names_that_its_checkpoints_lack(tmp_path: Path) -> None:
+    save(tmp_path / "checkpoint-3", 0, ("LABEL_0", "LABEL_1", "LABEL_2"))
+    with Recorder(tmp_path, DATA) as recorder:
+        recorder.record(DATA.ids, torch.zeros(48, 3), 0)
+    # The classes in another order, as text labels have without label_names.
+    other = Examples.from_arrays(TEXTS, LABELS)
+    assert other.label_names != DATA.label_names and set(other.ids) == set(DATA.ids)
+    here, there = (score(e, "loss", tmp_path, signals="checkpoints", view="clean") for e in (DATA, other))
+    np.testing.assert_allclose(there.column("loss")[there.rows_of(here.ids)], here.column("loss"), atol=1e-6)
+    assert "classes" not in there.columns["loss"]["checkpoints"][0]
