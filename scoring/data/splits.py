@@ -76,6 +76,7 @@ def choose_split(opened: Opened, split: str | None) -> tuple[Rows, str | None]:
 
 
 def ranges(lengths: Mapping[str, int]) -> dict[str, Rows]:
+    """Split name -> rows, for splits of these lengths that lie one after another."""
     splits, start = {}, 0
     for name, length in lengths.items():
         splits[name] = np.arange(start, start + length, dtype=np.int64)
@@ -84,5 +85,6 @@ def ranges(lengths: Mapping[str, int]) -> dict[str, Rows]:
 
 
 def first_line(error: BaseException) -> str:
+    """The first line of what another library says, without its full stop."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".")[:200] if lines else type(error).__name__

@@ -24,6 +24,7 @@ ModelLike = str | nn.Module | Factory
 
 
 def name_of(model: nn.Module | Factory) -> str:
+    """Name of the class of a network, or of the function."""
     named = type(model) if isinstance(model, nn.Module) else model
     return str(getattr(named, "__qualname__", type(named).__qualname__))
 
@@ -31,6 +32,7 @@ def name_of(model: nn.Module | Factory) -> str:
 def build_custom(
     model: ModelLike, examples: Examples, options: Mapping[str, Any] | None
 ) -> tuple[nn.Module, Inputs, Options]:
+    """The user's network, inputs of the examples' kind, and no options: a custom model takes none."""
     if options:
         raise bad_value("options", "build_model with a custom model", dict(options), "empty")
     module = custom_module(model, examples)

@@ -102,6 +102,7 @@ class FeatureInputs(Inputs):
         return ArrayPrepared(values, self)
 
     def tensors(self, values: npt.NDArray[Any]) -> Batch:
+        """The batch of features (B, D)."""
         import torch
 
         return {"x": torch.from_numpy(values)}
@@ -153,6 +154,7 @@ class PixelInputs(Inputs):
         return stacked
 
     def batch_of(self, images: list[npt.NDArray[np.uint8]]) -> Batch:
+        """The batch of decoded images (H, W, C) each."""
         return self.tensors(np.stack([self._fit(image) for image in images]))
 
     def _fit(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -168,6 +170,7 @@ class PixelInputs(Inputs):
         return resized(image, height, width)
 
     def tensors(self, values: npt.NDArray[Any]) -> Batch:
+        """The batch of stacked images (B, H, W, K) uint8."""
         import torch
 
         pixels = torch.from_numpy(values)
@@ -256,6 +259,7 @@ class ProcessorInputs(Inputs):
         return LazyImages(examples, self.rows_of(examples, rows), self)
 
     def batch_of(self, images: list[npt.NDArray[np.uint8]]) -> Batch:
+        """The batch of decoded images (H, W, C) each."""
         import torch
 
         images = [with_channels(image, self.channels) for image in images]
