@@ -294,7 +294,8 @@ def find_runs(path: str | Path) -> list[Checkpoints]:
     """
     path = Path(path)
     if not path.is_dir():
-        raise FileNotFoundError(f"score: run folder {str(path)!r} does not exist.")
+        what = "is a file, not the folder of a run" if path.exists() else "does not exist"
+        raise FileNotFoundError(f"score: run folder {str(path)!r} {what}.")
     if (path / RUN).is_file():
         return [_finished_run(path)]
     found = [file.parent for depth in (1, 2) for file in path.glob("*/" * depth + RUN)]

@@ -37,6 +37,14 @@ def pick_device(name: str = "auto") -> torch.device:
     return device
 
 
+def check_precision(precision: str, device: torch.device, owner: str) -> None:
+    """Refuse a precision that does not exist, and float16 where the device has no autocast to it."""
+    if precision not in PRECISIONS:
+        raise unknown_name("precision", owner, precision, PRECISIONS)
+    if precision == "float16" and device.type != "cuda":
+        raise bad_value("precision", owner, precision, f"float32 or bfloat16 on {device.type}")
+
+
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
     """Autocast of the forward pass to ``precision``; nothing for float32."""
     if precision not in PRECISIONS:

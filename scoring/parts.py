@@ -18,22 +18,24 @@ from scoring.errors import InputError
 from scoring.files import write_atomic
 
 Arrays = dict[str, npt.NDArray[Any]]
+HEAD = "request.json"
 
 
 class Parts:
     """Named pieces, each a set of equally long arrays in one Parquet file under ``<out>.parts``.
 
     ``request`` identifies the job; pieces of another job are never reused: they are refused, or with ``overwrite``
-    deleted. With ``out=None`` nothing is kept.
+    deleted. With ``out=None`` nothing is kept, and nothing is written before the first piece is there.
     """
 
     def __init__(self, out: Path | None, request: str, overwrite: bool = False) -> None:
+        self.request = request
         self.folder = None if out is None else _folder(out)
         if self.folder is None:
             return
-        head = self.folder / "request.json"
+        head = self.folder / HEAD
         known = json.loads(head.read_bytes())["request"] if head.exists() else None
-        if known not in (None, request) and not overwrite:
+        if known not in (None, request) and any(self.folder.glob("*.parquet")) and not overwrite:
             raise InputError(
                 f"score: {str(self.folder)!r} holds the unfinished work of a different call; "
                 "repeat that call to finish it, choose another out, or overwrite."
@@ -41,7 +43,6 @@ class Parts:
         if known != request:
             # Without its head a folder is what a killed deletion left: nobody knows whose pieces they are.
             shutil.rmtree(self.folder, ignore_errors=True)
-            write_atomic(head, json.dumps({"request": request}).encode())
 
     def get(self, name: str, compute: Callable[[], Arrays]) -> Arrays:
         """The piece of that name: read if it is finished, else computed and written."""
@@ -50,6 +51,9 @@ class Parts:
         path = self.folder / f"{name}.parquet"
         if not path.exists():
             piece = pa.table({key: pa.array(value) for key, value in compute().items()})
+            head = self.folder / HEAD
+            if not head.exists():
+                write_atomic(head, json.dumps({"request": self.request}).encode())
             write_atomic(path, lambda temporary: pq.write_table(piece, temporary))
         table = pq.read_table(path, memory_map=False)
         return {key: np.asarray(table.column(key).to_numpy()) for key in table.column_names}

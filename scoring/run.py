@@ -92,14 +92,15 @@ def score(
     request = _request(columns, source, plans, about, block_rows, per_run, rows_hash, views)
 
     path = None if out is None else Path(out)
-    if path is not None and path.exists() and not overwrite:
-        table = ScoreTable.read(path)
-        if table.info.get("request") == request:
+    if path is not None and path.exists():
+        table = _table_there(path)
+        if not overwrite and table.info.get("request") == request:
             remove_parts(path)  # an earlier call may have been killed between its last two lines
             return table
-        raise InputError(
-            f"score: out {str(path)!r} holds another score table; choose another name or overwrite it."
-        )
+        if not overwrite:
+            raise InputError(
+                f"score: out {str(path)!r} holds another score table; choose another name or overwrite it."
+            )
     parts = Parts(path, request, overwrite)
 
     covers = np.stack([source.covers(run) for run in range(len(source.runs))])
@@ -124,6 +125,16 @@ def score(
         table.write(path)
         remove_parts(path)
     return table
+
+
+def _table_there(path: Path) -> ScoreTable:
+    """The table at ``out``; a file or folder of anything else is never replaced."""
+    try:
+        return ScoreTable.read(path)
+    except InputError:
+        raise InputError(
+            f"score: out must be a new name or a score table, and {str(path)!r} is something else; choose another name."
+        ) from None
 
 
 @dataclass

@@ -20,7 +20,7 @@ from selection.chooser import NAN_POLICIES, Chooser
 from selection.groups import Groups, read_groups
 from selection.pools import Pool, check_balance, floor_pools, quota_pools
 from selection.strategy import Chosen, Strategy
-from selection.subset import Subset
+from selection.subset import Subset, check_place
 
 if TYPE_CHECKING:
     from scoring.examples import Examples
@@ -73,6 +73,8 @@ def select(
     Raises:
         InputError: one sentence about the parameter at fault.
     """
+    if out is not None:
+        check_place(out, "select: out")
     table = ScoreTable.read(table) if isinstance(table, (str, Path)) else table
     for parameter, value, allowed in (("nan", nan, NAN_POLICIES), ("weight", weight, WEIGHTS)):
         if value not in allowed:
@@ -154,7 +156,9 @@ def _pools(
     wanted = room if budget is None else budget.rows(len(table))
     if wanted > room and not allow_short:
         out_of = (
-            len(table) if room == len(rows) == len(table) else f"{room:,} that can be chosen, of {len(table)}"
+            f"{len(table):,}"
+            if room == len(rows) == len(table)
+            else f"{room:,} that can be chosen, of {len(table):,}"
         )
         raise InputError(
             f"select: keep asks for {wanted:,} rows, but there are {out_of}; pass allow_short=True to accept fewer."

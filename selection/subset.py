@@ -71,10 +71,11 @@ class Subset:
         return cls(table, manifest["info"])
 
     def write(self, path: str | Path) -> Path:
-        """Write one Parquet file, atomically; equal subsets give equal bytes."""
-        path = Path(path)
-        if path.suffix != ".parquet":
-            raise bad_value("path", "Subset.write", str(path), "a name ending in .parquet")
+        """Write one Parquet file, atomically; equal subsets give equal bytes.
+
+        A subset that is there already is replaced, any other file never.
+        """
+        path = check_place(path, "Subset.write: path")
         write_parquet(path, self.table, KIND, {"info": self.info})
         return path
 
@@ -142,6 +143,22 @@ class Subset:
 
         rows = kept_rows(self, examples, allow_changed_data)
         return SubsetSampler(rows, self.ids, self.weight, seed=seed, weighted=weighted)
+
+
+def check_place(path: str | Path, what: str) -> Path:
+    """The path if a subset may be written there: a new name ending in .parquet, or that of another subset."""
+    path = Path(path)
+    allowed = "a new name ending in .parquet, or that of a subset"
+    if path.suffix != ".parquet":
+        raise InputError(f"{what} must be {allowed}, got {str(path)!r}.")
+    if path.exists():
+        try:
+            manifest = read_parquet(path, what)[1]
+        except (InputError, OSError):
+            manifest = None
+        if manifest is None or manifest["kind"] != KIND:
+            raise InputError(f"{what} must be {allowed}, and {str(path)!r} is something else.")
+    return path
 
 
 _COLUMNS = ("id", "weight", "probability", "reason", "rank")

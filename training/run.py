@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from scoring.checkpoints import RunDirectory
 from scoring.errors import bad_value
 from scoring.examples import Examples
-from scoring.inference import pick_device
+from scoring.inference import check_precision, pick_device
 from scoring.models import build_model
 from scoring.progress import progress
 from training.environment import describe_run
@@ -101,8 +101,7 @@ def train_one(
 ) -> RunDirectory:
     """One run of one seed; see ``train``."""
     where = pick_device(device)
-    if settings.precision == "float16" and where.type != "cuda":
-        raise bad_value("precision", "train", "float16", f"float32 or bfloat16 on {where.type}")
+    check_precision(settings.precision, where, "train")
     if settings.augment != "none" and job.examples.kind != "image":
         raise bad_value("augment", "train", settings.augment, f"'none' for {job.examples.kind} examples")
     data = job.examples.take(job.rows)

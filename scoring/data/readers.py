@@ -283,7 +283,8 @@ def _one_sentence(source: str) -> Iterator[None]:
         cause: BaseException = error
         while cause.__cause__ is not None and "CastError" not in type(cause).__name__:
             cause = cause.__cause__
-        if isinstance(cause, StopIteration) or "corresponds to no data" in str(cause):
+        empty = ("corresponds to no data", "BatchSize must be greater than 0, got 0")
+        if isinstance(cause, StopIteration) or any(sign in str(cause) for sign in empty):
             raise InputError(f"{OWNER}: {source!r} holds no rows.") from None
         if "CastError" in type(cause).__name__:
             raise InputError(

@@ -13,9 +13,10 @@ import torch
 from scoring.batching import plan_batches
 from scoring.checkpoints import Checkpoint, Checkpoints, HuggingFaceFolder
 from scoring.class_order import ClassOrder, nameless
+from scoring.errors import bad_value
 from scoring.files import read_json
 from scoring.hashing import digest
-from scoring.inference import forward_logits, pick_device
+from scoring.inference import check_precision, forward_logits, pick_device
 from scoring.signals import Signals
 from scoring.sources.source import IntArray, Pass
 
@@ -26,6 +27,15 @@ if TYPE_CHECKING:
 
 ROWS_PER_PLAN = 16_384
 """Rows tokenised and sorted by length together; bounds what is held in memory beside the weights."""
+
+
+def check_forward_pass(batch_size: int, max_tokens: int | None, precision: str, device: str) -> None:
+    """Refuse what no forward pass can take, also where none turns out to be needed."""
+    if batch_size < 1:
+        raise bad_value("batch_size", "score", batch_size, "a whole number of at least 1")
+    if max_tokens is not None and max_tokens < 1:
+        raise bad_value("max_tokens", "score", max_tokens, "a whole number of at least 1, or None")
+    check_precision(precision, pick_device(device), "score")
 
 
 class CheckpointSweep:
@@ -47,6 +57,7 @@ class CheckpointSweep:
         max_tokens: int | None = 16_384,
         trust_remote_code: bool = False,
     ) -> None:
+        check_forward_pass(batch_size, max_tokens, precision, device)
         self.run, self.examples, self.model = run, examples, model
         self.device, self.precision = pick_device(device), precision
         self.batch_size, self.max_tokens = batch_size, max_tokens

@@ -9,6 +9,8 @@ from io import BytesIO
 import datasets
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
@@ -137,6 +139,8 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "empty.jsonl").write_text("")
     (tmp_path / "header.csv").write_text("text,label\n")
     (tmp_path / "notes.md").write_text("hello")
+    nothing = pa.table({"text": pa.array([], pa.string()), "label": pa.array([], pa.int64())})
+    pq.write_table(nothing, tmp_path / "nothing.parquet")
     (tmp_path / "mixed.jsonl").write_text("\n".join(json.dumps({"text": "a", "label": x}) for x in (1, "x")))
     np.savez(tmp_path / "objects.npz", x=np.array([{}, 1], dtype=object))
     (tmp_path / "folder").mkdir()
@@ -144,6 +148,7 @@ def test_files_that_cannot_be_read(tmp_path):
     assert "cut.jsonl' cannot be read (JSON parse error" in sentence(tmp_path / "cut.jsonl")
     assert "empty.jsonl' holds no rows." in sentence(tmp_path / "empty.jsonl")
     assert "header.csv' holds no rows." in sentence(tmp_path / "header.csv")
+    assert "nothing.parquet' holds no rows." in sentence(tmp_path / "nothing.parquet")
     assert "a file must be one of .arrow, .csv" in sentence(tmp_path / "notes.md")
     assert "label column 'label' must hold one type of value" in sentence(tmp_path / "mixed.jsonl")
     assert "without pickled objects" in sentence(tmp_path / "objects.npz")

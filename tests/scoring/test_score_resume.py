@@ -10,6 +10,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from references.small_runs import DIGITS, train_small
 
@@ -241,3 +244,47 @@ def test_ctrl_c_on_the_command_line_is_one_line(tmp_path: Path, runs: Path) -> N
     assert said.strip() == "tamis: interrupted; the same command continues where it stopped."
     assert process.returncode == 130
     assert not out.exists()
+
+
+def test_a_call_that_fails_leaves_nothing(tmp_path: Path, runs: Path, whole: Path) -> None:
+    out = tmp_path / "scores.parquet"
+    other = DIGITS.take(np.arange(len(DIGITS)))
+    other.label_names = tuple("abcdefghij")
+    with pytest.raises(InputError, match="the labels must be classes of the model"):
+        score(other, SCORERS, runs, out=out, **OPTIONS)
+    assert list(tmp_path.iterdir()) == []
+    score(DIGITS, SCORERS, runs, out=out, **OPTIONS)
+    assert out.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("what", ["text", "parquet", "folder"])
+def test_what_is_no_score_table_is_never_replaced(
+    tmp_path: Path, runs: Path, what: str, overwrite: bool
+) -> None:
+    out = tmp_path / "mine.parquet"
+    if what == "folder":
+        out.mkdir()
+    elif what == "text":
+        out.write_text("mine")
+    else:
+        pq.write_table(pa.table({"text": ["mine"]}), out)
+    with pytest.raises(InputError, match=r"^score: out must be a new name or a score table, and .* else"):
+        score(DIGITS, SCORERS, runs, out=out, overwrite=overwrite, **OPTIONS)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "allowed"),
+    [
+        ("batch_size", 0, "a whole number of at least 1"),
+        ("max_tokens", 0, "a whole number of at least 1, or None"),
+        ("precision", "bflot16", "Did you mean 'bfloat16'"),
+        ("precision", "float16", "float32 or bfloat16 on cpu"),
+    ],
+)
+def test_options_of_the_forward_pass_are_checked_even_if_there_is_none(
+    runs: Path, option: str, value: object, allowed: str
+) -> None:
+    with pytest.raises(InputError, match=rf"^score: {option} must be .*{allowed}"):
+        score(DIGITS, "random", runs, signals="auto", device="cpu", **{option: value})

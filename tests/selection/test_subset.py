@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -104,7 +105,7 @@ def test_read_refuses_other_files(tmp_path, subset):
             Subset.read(tmp_path / f"{name}.parquet")
     with pytest.raises(FileNotFoundError, match=r"^Subset.read: no file at"):
         Subset.read(tmp_path / "none.parquet")
-    with pytest.raises(InputError, match=r"path must be a name ending in \.parquet"):
+    with pytest.raises(InputError, match=r"path must be a new name ending in \.parquet"):
         subset.write(tmp_path / "s.csv")
 
 
@@ -219,3 +220,21 @@ def test_selection_loads_no_heavy_library(tmp_path):
         "assert not bad, bad"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_only_a_subset_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "s.parquet"
+    Subset.from_ids([1, 2]).write(path)
+    Subset.from_ids([3]).write(path)
+    assert Subset.read(path).ids.tolist() == [3]
+    table = ScoreTable.from_columns([1, 2, 3], {"s": [0.1, 0.2, 0.3]}, "hard")
+    scores, foreign = tmp_path / "scores.parquet", tmp_path / "foreign.parquet"
+    table.write(scores)
+    foreign.write_bytes(b"mine")
+    before = scores.read_bytes()
+    for place in (scores, foreign):
+        with pytest.raises(InputError, match=r"^Subset.write: path must be .* is something else"):
+            Subset.from_ids([3]).write(place)
+        with pytest.raises(InputError, match=r"^select: out must be .* is something else"):
+            select(table, "s", keep=1, out=place)
+    assert scores.read_bytes() == before and foreign.read_bytes() == b"mine"
