@@ -68,6 +68,7 @@ def train_folds(
     runs = []
     for seed in read_seeds(seeds, "train_folds"):
         fold_N = assign_folds(examples, folds, seed)
+        _check_cadences(checked, len(examples) - np.bincount(fold_N, minlength=folds))
         for index in range(folds):
             held_out = np.flatnonzero(fold_N == index)
             rows = np.flatnonzero(fold_N != index)
@@ -83,3 +84,15 @@ def train_folds(
                 )
             )  # fmt: skip
     return runs
+
+
+def _check_cadences(settings: Settings, rows_F: IntArray) -> None:
+    """The folds of a seed are scored as one run, checkpoint by checkpoint: they must have equally many."""
+    for name in ("checkpoint_every", *(["clean_every"] if settings.record else [])):
+        counts = sorted({settings.passes(name, int(rows)) for rows in rows_F})
+        if len(counts) > 1:
+            value = getattr(settings, name)
+            raise InputError(
+                f"train_folds: {name} {value!r} would come {' and '.join(map(str, counts))} times in folds that differ "
+                "by a row; give it in epochs with epochs, in steps with steps, or change batch_size."
+            )

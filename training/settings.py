@@ -104,6 +104,12 @@ class Settings:
         epochs = self.total_steps(rows) / self.steps_per_epoch(rows)
         return Cadence(max(1, math.ceil(epochs / MOST_AUTO)), "epoch")
 
+    def passes(self, name: str, rows: int) -> int:
+        """How often a cadence comes due in a training on ``rows``, the end included."""
+        cadence = self.cadence(name, rows)
+        unit = self.steps_per_epoch(rows) if cadence.unit == "epoch" else 1
+        return math.ceil(self.total_steps(rows) / (cadence.number * unit)) if cadence.number else 1
+
     @property
     def keep(self) -> str:
         """What the recorder keeps."""

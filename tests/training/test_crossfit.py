@@ -145,6 +145,30 @@ def test_the_same_call_is_not_repeated_and_another_is_refused(digits: Examples, 
         train_folds(digits, "linear", folds=5, out=out, seeds=[0, 1], epochs=3, record=True)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"epochs": 3, "checkpoint_every": "2 steps"},
+        {"steps": 5, "checkpoint_every": "1 epoch"},
+        {"epochs": 3, "checkpoint_every": 2},
+    ],
+)
+def test_folds_with_different_numbers_of_checkpoints_are_refused_before_training(
+    digits: Examples, tmp_path: Path, settings: dict[str, object]
+) -> None:
+    """65, 65 and 64 left out of 194: one update of 129 rows an epoch, but two of 130."""
+    part, rest = digits.take(np.arange(194)), {"folds": 3, "batch_size": 129}
+    with pytest.raises(
+        InputError, match=r"checkpoint_every .* would come \d and \d times in folds that differ"
+    ):
+        train_folds(part, "linear", out=tmp_path, **rest, **settings)
+    assert list(tmp_path.iterdir()) == []
+    swapped = "1 epoch" if "epochs" in settings else "2 steps"
+    runs = train_folds(part, "linear", out=tmp_path, **rest, **{**settings, "checkpoint_every": swapped})
+    assert {len(run.checkpoints()) for run in runs} == {3}
+    assert len(score(part, "loss@mean", tmp_path)) == 194
+
+
 def test_mistakes(digits: Examples, tmp_path: Path) -> None:
     for folds in (1, 0, 301, 2.5):
         with pytest.raises(InputError, match="folds must be a whole number from 2 to"):
