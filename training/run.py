@@ -122,6 +122,7 @@ def train_one(
             about = describe_run(job, net, settings, seed, where, fold)
             about |= {"flops": None, "flops_per_unit": per_unit, "flops_unit": unit, "learning_rate": lr}
             about |= {"flops_method": FLOPS_METHOD.format(unit=unit), "wall_time_s": None}
+            about |= {"truncated_texts": prepared.truncated}
             run = RunDirectory.create(out, {**about, "request": request})
         elif run.status != "running":
             run.update(status="running")

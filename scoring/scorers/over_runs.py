@@ -35,6 +35,10 @@ class DichotomousDifficulty(Scorer):
         high_N = torch.where(seen_RN, values_RN, -1.0).amax(dim=0)
         return torch.where(seen_RN.any(dim=0), (low_N + high_N) / 2, NAN)
 
+    def se_over_runs(self, values_RN: Tensor, seen_RN: Tensor) -> Tensor:
+        """NaN: agreement is no mean."""
+        return torch.full_like(values_RN[0], NAN)
+
 
 @dataclass(frozen=True)
 class ConsensusLabel(Scorer):

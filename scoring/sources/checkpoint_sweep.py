@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from scoring.models import Model
     from scoring.networks.inputs import Prepared
 
-ROWS_PER_PLAN = 16_384
-"""Rows tokenised and sorted by length together; bounds what is held in memory beside the weights."""
+ROWS_PER_PLAN = 65_536
+"""Rows tokenised and sorted by length together, as many as a block of ``score``, so that the checkpoints of a run share
+the work; bounds what is held in memory beside the weights."""
 
 
 def check_forward_pass(batch_size: int, max_tokens: int | None, precision: str, device: str) -> None:
@@ -117,6 +118,10 @@ class CheckpointSweep:
         if self._prepared is None or self._prepared[0] != key:
             self._prepared = (key, model.inputs.prepare(self.examples, chunk))
         return self._prepared[1]
+
+    def release(self) -> None:
+        """Forget the inputs that were kept for the next checkpoint."""
+        self._prepared = None
 
     def describe(self, sweep: Pass) -> dict[str, object]:
         """Checkpoint folder, step, epoch, learning rate and a digest of the weights.

@@ -64,6 +64,7 @@ class RunSource:
             groups.setdefault(place.name if inside == "." else inside, []).append(run)
         self.runs: Sequence[str] = list(groups)
         self._members = [[self._member(run, sweep_options) for run in runs] for runs in groups.values()]
+        self._reading = 0
         for name, runs in groups.items():
             of = {run.fold["of"] for run in runs if run.fold is not None}
             if of and len(runs) != max(of):
@@ -134,6 +135,10 @@ class RunSource:
 
     def read(self, sweep: Pass, needs: frozenset[str], rows: IntArray) -> Iterator[tuple[IntArray, Signals]]:
         """Batches of each fold in turn, over the rows that it may score."""
+        if sweep.run != self._reading:
+            for member in self._members[self._reading]:
+                member.sweep.release()
+            self._reading = sweep.run
         index = list(self.passes(sweep.run, sweep.view)).index(sweep)
         for member in self._members[sweep.run]:
             mine = np.flatnonzero(member.scores_N[rows])

@@ -160,7 +160,7 @@ def over_runs(name, values):
 
 def se_over_runs(name, values):
     """Standard error of ``over_runs``; NaN if it has none."""
-    if len(values) == 1 or name == "consensus_label" or not all(map(math.isfinite, values)):
+    if len(values) == 1 or name in ("consensus_label", "ddd") or not all(map(math.isfinite, values)):
         return math.nan
     return math.sqrt(variance(values, ddof=1) / len(values)) * (
         len(values) if name in SUMMED_OVER_RUNS else 1
