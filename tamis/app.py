@@ -4,15 +4,59 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, ParamSpec, TypeVar
+from typing import Annotated, Any, ParamSpec, TypeVar
 
 import typer
+from typer.core import TyperGroup
+
+ORDER = ("train", "score", "select", "show", "list", "demo")
+
+
+class OneSentence(TyperGroup):
+    """Commands whose unknown, missing and malformed options are told in one sentence too."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """In the order of the work."""
+        return sorted(super().list_commands(ctx), key=ORDER.index)
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **settings: Any) -> Any:
+        """Run one command line."""
+        given = list(sys.argv[1:] if args is None else args)
+        try:
+            code = super().main(given, *rest, **settings | {"standalone_mode": False})
+        except Exception as error:
+            if not given or not hasattr(error, "format_message"):
+                if hasattr(error, "show"):
+                    error.show()  # tamis alone: the help
+                    sys.exit(2)
+                raise
+            typer.echo(_usage(error, given), err=True)
+            sys.exit(2)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _usage(error: Any, given: Sequence[str]) -> str:
+    """What is wrong with a command line, with the option, what it takes and what it got."""
+    path = getattr(getattr(error, "ctx", None), "command_path", "tamis")
+    wrong = re.search(r"'(--[\w-]+)'.*valid (integer|number|float)", error.format_message(), re.DOTALL)
+    if wrong:
+        option, kind = wrong[1], "a whole number" if wrong[2] == "integer" else "a number"
+        values = [value for name, value in pairwise(given) if name == option]
+        values += [each.removeprefix(f"{option}=") for each in given if each.startswith(f"{option}=")]
+        if values:
+            return f"{path}: {option} must be {kind}, got {values[-1]!r}."
+    sentence = " ".join(error.format_message().split()).rstrip(".")
+    return f"{path}: {sentence[:1].lower()}{sentence[1:]}{'' if sentence.endswith('?') else '.'}"
+
 
 app = typer.Typer(
+    cls=OneSentence,
     name="tamis",
     help="Score every training example, decide which to keep, measure what that does to the model.",
     no_args_is_help=True,
@@ -37,10 +81,14 @@ def command(function: Callable[P, T]) -> Callable[P, T]:
         except KeyboardInterrupt:
             typer.echo("\ntamis: interrupted; the same command continues where it stopped.", err=True)
             raise typer.Exit(130) from None
+        except BrokenPipeError:
+            # Whoever reads us, such as head, has seen enough; what is still buffered must not complain at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
         except (ValueError, TypeError, OSError, ImportError) as error:
             if _show_traceback:
                 traceback.print_exc()
-            typer.echo(f"tamis: {_sentence(error)}", err=True)
+            typer.echo(_sentence(error), err=True)
             raise typer.Exit(2) from None
 
     app.command(function.__name__.rstrip("_"))(run)
@@ -79,5 +127,22 @@ def _main(
     _show_traceback |= show_traceback
 
 
+AS_OPTIONS = (
+    (r" \(or label=False for none\)", ""),
+    (r"\b(allow_short|allow_changed_data|trust_remote_code)=True\b", r"--\1"),
+    (r"\bsignals='checkpoints'", "--signals checkpoints"),
+    (r"\b(id|image|label|features|split|text|text_pair)=(?=[ ;.,)]|$)", r"--\1"),
+)
+"""How Python's sentences name a keyword -> how the command line names it."""
+
+
 def _sentence(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    """The error as one line that speaks of options, not of keywords, and of the file rather than a number."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, OSError) and error.errno is not None and error.strerror:
+        where = f"{str(error.filename)!r} cannot be read or written: " if error.filename else ""
+        text = f"{where}{error.strerror}".rstrip(".") + "."
+    for keyword, option in AS_OPTIONS:
+        if found := re.search(keyword, text):
+            text = text.replace(found[0], found.expand(option).replace("_", "-"))
+    return text if text.startswith("tamis") else f"tamis: {text}"

@@ -16,7 +16,7 @@ from rich.padding import Padding
 
 from tamis.demo import CLEAN
 from tamis.demo_words import accuracy, listed, outcome, percent, sections, titles
-from tamis.show import console, grid
+from tamis.grid import console, grid
 
 if TYPE_CHECKING:
     import numpy as np

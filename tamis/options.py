@@ -29,9 +29,16 @@ Id = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
-Options = Annotated[
-    list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="Option of the model.")
+Precision = Annotated[str, typer.Option(help="float32, bfloat16 or float16 autocast.")]
+Trust = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Run code that a Hugging Face model brings along.")
 ]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--option", metavar="KEY=VALUE", help="Option of the model, such as hidden=[64]."),
+]
+
+MOST_SEEDS = 10_000
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -39,8 +46,9 @@ def parse_seeds(text: str) -> list[int]:
     seeds: list[int] = []
     for part in text.split(","):
         low, dash, high = part.partition("-")
-        if not low.isdigit() or (dash and not high.isdigit()) or (dash and int(high) < int(low)):
-            raise bad_value("--seeds", "tamis train", text, "numbers and ranges such as 0-4 or 0,3,7")
+        numbers = low.isdigit() and (not dash or high.isdigit())
+        if not numbers or (dash and not 0 <= int(high) - int(low) < MOST_SEEDS):
+            raise bad_value("--seeds", "tamis", text, "numbers and ranges such as 0-4 or 0,3,7")
         seeds.extend(range(int(low), int(high) + 1) if dash else [int(low)])
     return seeds
 
@@ -70,9 +78,11 @@ def load_data(source: str, **columns: Any) -> Examples:
 
 
 def emit(document: Any, as_json: bool, show: Callable[[], None]) -> None:
-    """Print ``document`` as JSON, or let ``show`` print it for people."""
+    """Print ``document`` as JSON (infinities and NaN as strings), or let ``show`` print it for people."""
     if as_json:
-        json.dump(document, sys.stdout, indent=2, default=str)
+        from scoring.manifest import plain
+
+        json.dump(plain(document), sys.stdout, indent=2, allow_nan=False)
         sys.stdout.write("\n")
     else:
         show()

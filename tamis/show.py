@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from scoring.errors import InputError
+from tamis.grid import cell, console, grid
 
 if TYPE_CHECKING:
     from scoring.checkpoints import RunDirectory
@@ -21,33 +20,6 @@ if TYPE_CHECKING:
 Print = Callable[[], None]
 
 PER_RUN_ROLES = ("se", "runs", "run")
-
-
-def console() -> Console:
-    """The terminal, or a pipe with lines long enough that nothing is cut."""
-    out = Console(highlight=False)
-    return out if out.is_terminal else Console(highlight=False, width=160)
-
-
-def grid(title: str, header: Sequence[str], rows: Sequence[Sequence[object]], left: int = 1) -> Table:
-    """A table whose first ``left`` columns are text and the others numbers."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for index, name in enumerate(header):
-        table.add_column(name, justify="left" if index < left else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*(escape(cell(value)) for value in row))
-    return table
-
-
-def cell(value: object) -> str:
-    """A value as a person reads it: four significant digits, thousands separated, - for none."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def show_runs(runs: Sequence[RunDirectory]) -> None:
@@ -63,7 +35,8 @@ def show_runs(runs: Sequence[RunDirectory]) -> None:
         ]
         for run, summary in zip(runs, summaries)
     ]
-    console().print(grid("Runs", ["run", "steps", "seconds", *metrics], rows))
+    fewer = [name for name in reversed(metrics) if not name.endswith("accuracy")]
+    console().print(grid("Runs", ["run", "steps", "seconds", *metrics], rows, drop=[*fewer, "seconds"]))
 
 
 def show_table(table: ScoreTable, path: Path | None) -> None:
@@ -80,7 +53,11 @@ def show_table(table: ScoreTable, path: Path | None) -> None:
     header = ["column", "high means", "from", "min", "q25", "median", "q75", "max", "NaN", "inf"]
     runs = table.info.get("runs") or []
     where = f" in {path}" if path else ""
-    console().print(grid(f"{len(table):,} examples, {len(runs) or 1} run(s){where}", header, rows, left=3))
+    title = f"{len(table):,} examples, {len(runs) or 1} run(s){where}"
+    empty = [
+        name for at, name in enumerate(header) if name in ("inf", "NaN") and not any(r[at] for r in rows)
+    ]
+    console().print(grid(title, header, rows, left=3, drop=[*empty, "q25", "q75", "from"]))
     if held_out := table.info.get("held_out"):
         console().print(f"{held_out:,} examples were held out by every run and are not scored.")
     checkpoints = [each for meta in table.columns.values() for each in meta.get("checkpoints") or []]
@@ -92,66 +69,119 @@ def show_table(table: ScoreTable, path: Path | None) -> None:
         )
 
 
-def show_subset(subset: Subset, path: Path | None) -> None:
-    """How many were kept, by which rule, and from which classes."""
+def show_subset(
+    subset: Subset, path: Path | None, written: bool = False, pictures: Mapping[int | str, str] | None = None
+) -> None:
+    """How many were kept, by which rule, from which classes, and some of the examples."""
     info = subset.info
-    where = f", written to {path}" if path else ""
+    where = f"{', written to' if written else ' in'} {path}" if path else ""
     of = f" of {info['of']:,}" if isinstance(info.get("of"), int) else ""
     console().print(f"kept {len(subset):,}{of} examples{escape(where)}")
     rule = info.get("select") or {}
-    shown = ("by", "take", "keep", "balance", "seed")
-    console().print(
-        "  ".join(f"{key} {escape(cell(rule[key]))}" for key in shown if rule.get(key) is not None)
-    )
+    shown = ("by", "take", "keep", "balance", "floor", "nan", "weight", "seed")
+    usual = {"nan": "error", "weight": "one", "balance": "none"}
+    given = {key: rule.get(key) for key in shown if rule.get(key) not in (None, usual.get(key))}
+    given |= {key: value for key, value in (rule.get("options") or {}).items() if value is not None}
+    console().print("  ".join(f"{key} {escape(cell(value))}" for key, value in given.items()))
     if groups := info.get("groups"):
-        console().print(grid("", list(groups[0]), [list(row.values()) for row in groups]))
+        names = ("group", "rows", "kept")
+        console().print(grid("", names, [[row[name] for name in names] for row in groups]))
+    if pictures:
+        rows = [[str(id_), text, subset.explain(id_)] for id_, text in pictures.items()]
+        console().print(grid("\nFirst of the kept", ["id", "example", "why"], rows, left=3, drop=["why"]))
 
 
-def describe_file(
+def describe_path(
     path: Path, by: str | None, top: int, bottom: int, examples: Examples | None
-) -> tuple[dict[str, Any], Print]:
-    """A score table or a subset as a document, and the function that prints it."""
+) -> tuple[Any, Print]:
+    """A score table, a subset or runs as a document, and the function that prints it."""
     from scoring.manifest import read_parquet
     from scoring.table import ScoreTable
     from selection.subset import KIND, Subset
 
+    if path.is_dir() and not (path / "manifest.json").is_file():
+        return _describe_runs(path, by)
     manifest = read_parquet(path, "tamis show")[1] if path.is_file() else None
+    if path.is_file() and manifest is None:
+        raise InputError(
+            f"tamis show: {str(path)!r} must be a score table, a subset or runs, and is none of them."
+        )
     if manifest is not None and manifest["kind"] == KIND:
         if by is not None:
             raise InputError("tamis show: --by orders a score table, but this is a subset; leave it out.")
-        subset = Subset.read(path)
-        return {"path": str(path), "rows": len(subset), **subset.info}, lambda: show_subset(subset, path)
+        return _describe_subset(path, Subset.read(path), top, examples)
     table = ScoreTable.read(path)
-    if by is None:
-        document = {"path": str(path), "rows": len(table), "info": table.info, "columns": table.describe()}
-        return document, lambda: show_table(table, path)
-    ends = {"highest": table.top(by, top), "lowest": table.bottom(by, bottom)}
-    ends = {end: rows for end, rows in ends.items() if rows}
-    texts = _texts(examples, [id_ for rows in ends.values() for id_, _ in rows])
-    labels = dict(zip(table.ids.tolist(), table.column("label"))) if "label" in table.names else {}
-    names = table.info.get("label_names") or []
-    document = {
-        "by": by,
-        "meaning": table.meaning(by),
-        **{
-            end: [
-                {
-                    "id": id_,
-                    "value": value,
-                    "label": _label(labels.get(id_), names),
-                    "example": texts.get(id_),
-                }
-                for id_, value in rows
-            ]
-            for end, rows in ends.items()
-        },
-    }
+    if by is not None:
+        return _describe_ends(table, by, top, bottom, examples)
+    if examples is not None:
+        raise InputError(
+            f"tamis show: --by must name a score to show examples by, one of {', '.join(table.scores)}."
+        )
+    document = {"path": str(path), "rows": len(table), "info": table.info, "columns": table.describe()}
+    return document, lambda: show_table(table, path)
+
+
+def _describe_runs(path: Path, by: str | None) -> tuple[Any, Print]:
+    from scoring.checkpoints import RunDirectory, find_runs
+
+    try:
+        runs = [run for run in find_runs(path) if isinstance(run, RunDirectory)]
+    except InputError as error:
+        if "must hold a run" not in str(error):
+            raise
+        runs = []
+    if not runs or by is not None:
+        what = "runs, which have no --by" if runs else "none of them"
+        raise InputError(
+            f"tamis show: {str(path)!r} must be a score table, a subset or finished runs, and is {what}."
+        )
+    return run_documents(runs), lambda: show_runs(runs)
+
+
+def run_documents(runs: Sequence[RunDirectory]) -> list[dict[str, Any]]:
+    """Runs for machines."""
+    return [{"path": str(run.path), **run.summary()} for run in runs]
+
+
+def _describe_subset(path: Path, subset: Subset, top: int, examples: Examples | None) -> tuple[Any, Print]:
+    document: dict[str, Any] = {"path": str(path), "rows": len(subset), **subset.info}
+    ids = [] if examples is None else subset.ids[:top].tolist()
+    rows = _rows_of(examples, ids)
+    if examples is not None:
+        document["examples"] = [{"id": id_, "example": examples.describe_row(rows[id_])} for id_ in ids]
 
     def print_it() -> None:
+        show_subset(subset, path, pictures=_pictures(examples, rows))
+
+    return document, print_it
+
+
+def _describe_ends(
+    table: ScoreTable, by: str, top: int, bottom: int, examples: Examples | None
+) -> tuple[Any, Print]:
+    ends = {"highest": table.top(by, top), "lowest": table.bottom(by, bottom)}
+    ends = {end: rows for end, rows in ends.items() if rows}
+    if not ends:
+        raise InputError("tamis show: --top or --bottom must be above 0 to show examples, got 0 for both.")
+    at = _rows_of(examples, [id_ for rows in ends.values() for id_, _ in rows])
+    labels = dict(zip(table.ids.tolist(), table.column("label"))) if "label" in table.names else {}
+    names = table.info.get("label_names") or []
+    document: dict[str, Any] = {"by": by, "meaning": table.meaning(by)}
+    for end, rows in ends.items():
+        document[end] = [
+            {
+                "id": id_, "value": value, "label": _label(labels.get(id_), names),
+                "example": None if examples is None else examples.describe_row(at[id_]),
+            }
+            for id_, value in rows
+        ]  # fmt: skip
+
+    def print_it() -> None:
+        pictures = _pictures(examples, at)
         for end, rows in ends.items():
-            header = ["id", "label", *(["example"] if texts else []), by]
+            header = ["id", "label", *(["example"] if pictures else []), by]
             lines = [
-                [str(id_), _label(labels.get(id_), names), *([texts[id_]] if texts else []), value]
+                [str(id_), _label(labels.get(id_), names), *([pictures[id_]] if pictures else []), value]
                 for id_, value in rows
             ]
             title = f"{end} {by} (high means {table.meaning(by)})"
@@ -160,10 +190,21 @@ def describe_file(
     return document, print_it
 
 
-def _texts(examples: Examples | None, ids: Sequence[int | str]) -> dict[int | str, str]:
+def _rows_of(examples: Examples | None, ids: Sequence[int | str]) -> dict[int | str, int]:
     if examples is None:
         return {}
-    return {id_: examples.describe_row(int(row)) for id_, row in zip(ids, examples.rows_of(list(ids)))}
+    try:
+        return dict(zip(ids, examples.rows_of(list(ids)).tolist()))
+    except InputError as error:
+        raise InputError(
+            f"tamis show: --data must be what was scored, with the same columns, --id and --split ({error})"
+        ) from None
+
+
+def _pictures(examples: Examples | None, rows: Mapping[int | str, int]) -> dict[int | str, str]:
+    from tamis.drawing import picture_of
+
+    return {} if examples is None else {id_: picture_of(examples, row) for id_, row in rows.items()}
 
 
 def _label(label: float | None, names: Sequence[str]) -> str | None:
@@ -181,12 +222,24 @@ def describe_catalog() -> tuple[dict[str, Any], Print]:
     document = {"scorers": describe(), "strategies": describe_strategies(), "models": describe_models()}
 
     def print_it() -> None:
-        scorers = [[row["name"], row["meaning"], row["view"], row["doc"]] for row in document["scorers"]]
-        console().print(grid("Scorers", ["name", "high means", "view", "what it is"], scorers, left=4))
-        strategies = [[row["name"], row["doc"]] for row in document["strategies"]]
+        known = {row["name"]: row for row in document["scorers"]}
+        scorers = [[name, row["meaning"], row["view"], _what(row, known)] for name, row in known.items()]
+        header = ["name", "high means", "view", "what it is"]
+        console().print(grid("Scorers (--scorers)", header, scorers, left=4, drop=["view"]))
+        strategies = [[row["name"], row["doc"].replace("``", "")] for row in document["strategies"]]
         console().print(grid("\nStrategies (--take)", ["name", "what it keeps"], strategies, left=2))
         models = [[row["name"], ", ".join(row["reads"]), row["doc"]] for row in document["models"]]
         console().print(grid("\nModels (--model)", ["name", "reads", "what it is"], models, left=3))
         console().print("Any Hugging Face model name or folder and module:function are models too.")
 
     return document, print_it
+
+
+def _what(row: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> str:
+    """The first line of a scorer; a variant of another one is told by what differs."""
+    name, _, variant = str(row["name"]).partition(":")
+    base = known.get(name)
+    if not variant or base is None or base["doc"] != row["doc"]:
+        return str(row["doc"])
+    differs = [f"{key}={value}" for key, value in row["options"].items() if base["options"].get(key) != value]
+    return f"{name} with {', '.join(differs)}." if differs else f"The same as {name}."

@@ -16,6 +16,19 @@ Request = dict[str, str]
 """What the results depend on -> its digest. The device, and how often state is saved, are not part of it."""
 
 
+WORDS = {
+    "data": "other data or labels",
+    "evaluation": "other evaluation data",
+    "held_out": "other held-out examples",
+    "initial_weights": "another random initialisation or training set",
+    "model": "another model",
+    "seed": "another seed",
+    "subset": "another subset",
+    "fold": "another fold",
+}
+"""How a part of the request is told to the user."""
+
+
 def describe_request(
     job: Job, net: Model, settings: Settings, seed: int, fold: dict[str, int] | None
 ) -> Request:
@@ -58,6 +71,9 @@ def open_run(out: Path, request: Request, settings: Settings) -> RunDirectory | 
             if there.get(key) != here[key]
         ]
         changed[changed.index("settings")] = ", ".join(named) or "settings"
+    if len(changed) > 1 and "initial_weights" in changed:
+        changed.remove("initial_weights")  # they follow from the rest
+    changed = [WORDS.get(key, key) for key in changed]
     raise InputError(
         f"train: out {str(out)!r} holds a run of a different call ({'; '.join(changed)}); choose another out, "
         "or delete it."

@@ -59,7 +59,12 @@ def custom_module(model: ModelLike, examples: Examples | None) -> nn.Module:
     factory = _import(model) if isinstance(model, str) else model
     if examples is None:
         raise InputError(f"load_model: {name} is called with the examples; pass them too, as examples=.")
-    module = factory(examples)
+    try:
+        module = factory(examples)
+    except Exception as error:  # whatever the user's code raises, told with its name
+        raise InputError(
+            f"model: {name} failed on the examples ({type(error).__name__}: {error})."
+        ) from error
     if not isinstance(module, nn.Module):
         raise InputError(f"model: {name} must return a torch.nn.Module, got {type(module).__name__}.")
     return module

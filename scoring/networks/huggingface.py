@@ -53,17 +53,23 @@ Built = tuple["PreTrainedModel", Inputs, Options]
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No progress bars and only errors from transformers; its settings are put back afterwards."""
+    """No progress bars, only errors from transformers and no retries told by the hub; all is put back afterwards."""
+    import logging as standard
+
     from transformers.utils import logging as untyped
 
     logging: Any = untyped
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    hub = standard.getLogger("huggingface_hub")
+    level = hub.level
+    hub.setLevel(standard.CRITICAL)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
         yield
     finally:
         logging.set_verbosity(verbosity)
+        hub.setLevel(level)
         if bars:
             logging.enable_progress_bar()
 

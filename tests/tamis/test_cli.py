@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from scoring.table import ScoreTable
 from selection.subset import Subset
-from tamis.cli import app, train
+from tamis.cli import app, select, train
 from tamis.options import parse_options, parse_seeds
 from training.settings import Settings
 
@@ -123,6 +124,77 @@ def test_cross_fitting_scores_every_example_by_a_model_that_left_it_out(tmp_path
     assert len(table) == 1200 and np.isfinite(table.column("el2n")).all()
 
 
+def test_show_draws_images_and_says_what_a_subset_holds(trained: Path) -> None:
+    shown = tamis("show", trained / "scores.parquet", "--by", "el2n", "--top", 1, "--data", "digits").stdout
+    assert len(shown.splitlines()) == 2 + 8 and "@@" in shown
+    out = trained / "band.parquet"
+    done = tamis(
+        "select", trained / "scores.parquet", "--by", "el2n", "--take", "band", "--low", 0.2, "--high", 0.4, "--out",
+        out, "--weight", "inverse", "--balance", "proportional",
+    )  # fmt: skip
+    assert done.exit_code == 0 and "written to" in done.stdout, done.output
+    shown = tamis("show", out, "--data", "digits", "--top", 2).stdout
+    assert "written" not in shown and "First of the kept" in shown and "low 0.2" in shown and "@@" in shown
+    document = json.loads(tamis("show", out, "--data", "digits", "--top", 2, "--json").stdout)
+    assert len(document["examples"]) == 2
+    assert all(each["example"].startswith("8x8 grey image") for each in document["examples"])
+
+
+def test_show_lists_runs(trained: Path) -> None:
+    assert "seed-1" in tamis("show", trained / "runs").stdout
+    assert [run["seed"] for run in json.loads(tamis("show", trained / "runs", "--json").stdout)] == [0, 1]
+
+
+def test_json_has_no_words_for_numbers_that_are_none(tmp_path: Path) -> None:
+    np.save(tmp_path / "z.npy", np.array([[[1.0, 0.0], [np.nan, 0.0], [0.0, 1.0]]] * 2))
+    np.save(tmp_path / "y.npy", np.array([1, 0, 1]))
+    out = tmp_path / "s.parquet"
+    done = tamis(
+        "score", "--logits", tmp_path / "z.npy", "--labels", tmp_path / "y.npy", "--scorers",
+        "el2n,forgetting:paul2021", "--out", out, "--json",
+    )  # fmt: skip
+
+    def refuse(word: str) -> None:
+        raise AssertionError(word)
+
+    for text in (
+        done.stdout,
+        tamis("show", out, "--json").stdout,
+        tamis("show", out, "--by", "forgetting:paul2021", "--json").stdout,
+    ):
+        json.loads(text, parse_constant=refuse)
+    assert '"inf"' in text
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_tables_fit_the_terminal(trained: Path, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rich.console import Console
+
+    from tamis import grid
+
+    def narrow() -> Console:
+        return Console(highlight=False, width=width)
+
+    for module in ("tamis.grid", "tamis.show"):
+        monkeypatch.setattr(sys.modules[module], "console", narrow)
+    assert grid.console().width == width
+    for arguments in (["list"], ["show", trained / "scores.parquet"], ["show", trained / "runs"]):
+        lines = tamis(*arguments).stdout.splitlines()
+        assert max(map(len, lines)) <= width
+        text = "\n".join(lines)
+        assert "…" not in text
+        if arguments == ["list"]:
+            assert "confidence_weighted_entropy " in text and "el2n with form=brier." in text
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    code = "from tamis.cli import main; main()"
+    done = subprocess.run(
+        f"{sys.executable} -c '{code}' list --json | head -c 1", shell=True, capture_output=True, text=True
+    )
+    assert done.stdout == "{" and done.stderr == ""
+
+
 def test_list_names_every_scorer_strategy_and_model() -> None:
     document = json.loads(tamis("list", "--json").stdout)
     assert {"el2n", "aum", "forgetting"} <= {row["name"] for row in document["scorers"]}
@@ -150,6 +222,51 @@ MISTAKES = {
         ["score", "--logits", "Z", "--labels", "Y", "--scorers", "loss@lats"],
         "Did you mean 'last'",
     ),
+    "an option that does not exist": (["train", "digits", "--model", "mlp", "--epoch", "1", "--out", "O"], "--epochs"),
+    "an option that is missing": (["train", "digits", "--out", "O"], "--model"),
+    "an argument that is missing": (["train"], "DATA"),
+    "a command that does not exist": (["trian"], "Did you mean 'train'"),
+    "words for a whole number": (
+        ["train", "digits", "--model", "mlp", "--epochs", "two", "--out", "O"],
+        "--epochs must be a whole number, got 'two'",
+    ),
+    "words for a number": (
+        ["train", "digits", "--model", "mlp", "--lr=big", "--out", "O"],
+        "--lr must be a number, got 'big'",
+    ),
+    "more seeds than anybody waits for": (
+        ["train", "digits", "--model", "mlp", "--seeds", "0-99999999999", "--out", "O"],
+        "--seeds must be",
+    ),
+    "runs in a file": (["train", "digits", "--model", "mlp", "--out", "Z"], "Not a directory"),
+    "a file for a run": (["score", "digits", "--from", "S", "--scorers", "el2n"], "is a file"),
+    "a table for a subset": (["train", "digits", "--model", "mlp", "--subset", "S", "--out", "O"], "must hold subset"),
+    "a subset in place of its table": (["select", "S", "--by", "el2n", "--out", "S"], "is something else"),
+    "a table in place of other data": (
+        ["score", "--logits", "Z", "--labels", "Y", "--scorers", "el2n", "--overwrite", "--out", "Z"],
+        "is something else",
+    ),
+    "too few rows": (["select", "S", "--by", "el2n", "--keep", "2000"], "pass --allow-short to"),
+    "a share above all": (["select", "S", "--by", "el2n", "--keep", "101%"], "got '101%'"),
+    "a budget below nothing": (["select", "S", "--by", "el2n", "--keep", "-5"], "got '-5'"),
+    "an option of the command as one of the strategy": (["select", "S", "--option", "by=el2n"], "--option must not"),
+    "float16 without CUDA": (
+        ["score", "digits", "--from", "RUNS", "--scorers", "el2n", "--precision", "float16", "--device", "cpu"],
+        "float32 or bfloat16",
+    ),
+    "options of folds without folds": (
+        ["score", "digits", "--from", "RUNS", "--scorers", "el2n", "--train", "epochs=3"],
+        "--folds",
+    ),
+    "an option of the command as one of training": (
+        ["score", "digits", "--folds", "2", "--model", "mlp", "--train", "out=x", "--scorers", "el2n", "--out", "O"],
+        "--train must not set out",
+    ),
+    "other data to show": (["show", "S", "--by", "el2n", "--data", "digits", "--split", "test"], "--data must be"),
+    "data to show without a score": (["show", "S", "--data", "digits"], "--by must name a score"),
+    "nothing to show": (["show", "S", "--by", "el2n", "--top", "0"], "--top or --bottom"),
+    "a file of nothing of ours": (["show", "Z"], "z.npy"),
+    "code that fails": (["train", "digits", "--model", "json:dumps", "--out", "O"], "json:dumps failed"),
     "a band of a column that does not exist": (["select", "S", "--by", "el2", "--keep", "10%"], "Did you mean 'el2n'"),
 }  # fmt: skip
 
@@ -160,14 +277,27 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(mistake: str, trained: Path, 
     np.save(tmp_path / "y.npy", np.zeros(5, dtype=np.int64))
     places = {
         "Z": tmp_path / "z.npy", "Y": tmp_path / "y.npy", "S": trained / "scores.parquet", "O": tmp_path / "o",
-        "NOWHERE": tmp_path / "nowhere",
+        "NOWHERE": tmp_path / "nowhere", "RUNS": trained / "runs",
     }  # fmt: skip
+    there = {
+        path: path.read_bytes()
+        for folder in (tmp_path, trained)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
     arguments, hint = MISTAKES[mistake]
     done = tamis(*(places.get(argument, argument) for argument in arguments))
     assert done.exit_code == 2, done.output
     assert hint in done.stderr
-    assert done.stderr.startswith("tamis: ") and len(done.stderr.strip().splitlines()) == 1
-    assert "Traceback" not in done.output
+    assert re.match(r"tamis( \w+)?: ", done.stderr) and len(done.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in done.output and not done.stdout
+    after = {
+        path: path.read_bytes()
+        for folder in (tmp_path, trained)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+    assert after == there
 
 
 def test_traceback_is_shown_on_request() -> None:
@@ -189,7 +319,19 @@ def test_train_has_the_defaults_of_python() -> None:
     there = Settings()
     shared = here.keys() & vars(there).keys()
     assert len(shared) > 12
-    assert {name: here[name] for name in shared} == {name: getattr(there, name) for name in shared}
+    given = {name for name in shared if here[name] is not None}  # None is not passed on
+    assert {name: here[name] for name in given} == {name: getattr(there, name) for name in given}
+
+
+def test_the_command_line_can_do_what_python_can() -> None:
+    from selection.run import select as in_python
+
+    elsewhere = {"checkpoint_every", "evaluate_every", "optimizer_options"}
+    names = set(inspect.signature(train).parameters) | elsewhere
+    assert set(vars(Settings())) <= names
+    assert set(inspect.signature(in_python).parameters) - {"table", "options"} <= set(
+        inspect.signature(select).parameters
+    )
 
 
 def test_seeds() -> None:

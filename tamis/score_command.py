@@ -1,0 +1,158 @@
+"""``tamis score``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scoring.errors import InputError
+from tamis.app import command
+from tamis.options import (
+    Device,
+    Features,
+    Id,
+    Image,
+    Json,
+    Label,
+    Options,
+    Precision,
+    Quiet,
+    Split,
+    Text,
+    TextPair,
+    Trust,
+    emit,
+    load_data,
+    parse_options,
+    parse_seeds,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from scoring.table import ScoreTable
+
+OWN = {
+    "out": "--out", "seeds": "--seeds", "folds": "--folds", "device": "--device", "model_options": "--option",
+    "progress": "--quiet", "trust_remote_code": "--trust-remote-code",
+}  # fmt: skip
+"""Keywords of ``train_folds`` that have an option of this command."""
+
+
+@command
+def score(
+    data: Annotated[
+        str | None, typer.Argument(metavar="[DATA]", help="What to score; not needed with arrays.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Score table to write, one Parquet file.")] = None,
+    scorers: Annotated[
+        str, typer.Option(help="Comma-separated, such as el2n,loss@mean; `tamis list` shows all.")
+    ] = "",
+    from_: Annotated[
+        Path | None,
+        typer.Option("--from", help="Run directory, folder of runs, Hugging Face model or Trainer output."),
+    ] = None,
+    logits: Annotated[Path | None, typer.Option(help=".npy of shape (N,C), (T,N,C) or (R,T,N,C).")] = None,
+    probs: Annotated[Path | None, typer.Option(help="Probabilities instead of logits, same shapes.")] = None,
+    labels: Annotated[Path | None, typer.Option(help=".npy of N class indices.")] = None,
+    ids: Annotated[Path | None, typer.Option(help=".npy of N ids; default 0..N-1.")] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(help="Cross-fit: train K folds, score each example by the model that left it out."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Model to train with --folds; module:function with --from.")
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="With --folds: one set of folds per seed.")] = "0",
+    train_option: Annotated[
+        list[str] | None,
+        typer.Option("--train", metavar="KEY=VALUE", help="With --folds: epochs=10, lr=0.1 ..."),
+    ] = None,
+    option: Options = None,
+    trust_remote_code: Trust = False,
+    signals: Annotated[
+        str, typer.Option(help="Source of clean signals: auto, checkpoints, recorded.")
+    ] = "auto",
+    view: Annotated[
+        str | None, typer.Option(help="clean or presentation for all; default: each scorer's own.")
+    ] = None,
+    per_run: Annotated[bool, typer.Option("--per-run", help="Keep one column per run as well.")] = False,
+    batch_size: Annotated[int, typer.Option(help="Most examples per forward pass.")] = 256,
+    precision: Precision = "float32",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing table.")] = False,
+    device: Device = "auto",
+    split: Split = None,
+    text: Text = None,
+    text_pair: TextPair = None,
+    image: Image = None,
+    features: Features = None,
+    label: Label = None,
+    id_column: Id = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Score every example.
+
+    Signals come from runs (--from), from models that are trained for it and left the example out (--folds), or from
+    arrays of your own (--logits or --probs). The same command resumes an interrupted scoring.
+    """
+    from scoring.run import score as run_scoring
+    from tamis.show import show_table
+
+    if not scorers:
+        raise InputError("tamis score: --scorers must name at least one scorer; `tamis list` shows them all.")
+    arrays = logits is not None or probs is not None
+    if sum([arrays, from_ is not None, folds is not None]) != 1:
+        raise InputError(
+            "tamis score: give one of --from RUNS, --folds K with --model, or --logits/--probs FILE."
+        )
+    if folds is None and (train_option or option or seeds != "0"):
+        raise InputError(
+            "tamis score: --train, --option and --seeds are for training folds; give --folds K too."
+        )
+    if not arrays and data is None:
+        raise InputError(
+            "tamis score: DATA must be named, such as digits or data.parquet; only arrays need none."
+        )
+    examples = data and load_data(
+        data, split=split, text=text, text_pair=text_pair, image=image, features=features, label=label, id=id_column
+    )  # fmt: skip
+    settings: dict[str, Any] = {
+        "out": out, "view": view, "per_run": per_run, "overwrite": overwrite, "show_progress": not quiet
+    }  # fmt: skip
+    table: ScoreTable
+    if arrays:
+        from scoring.sources.arrays import ArraySource
+
+        source = ArraySource(labels, logits=logits, probs=probs, ids=ids)
+        table = run_scoring(examples or None, scorers, source, **settings)
+    else:
+        assert examples
+        if folds is not None:
+            from training.crossfit import train_folds
+
+            if model is None or out is None:
+                raise InputError("tamis score: --folds needs --model NAME and --out FILE.")
+            from_ = out.with_name(f"{out.name}.folds")
+            trained = parse_options(train_option, "--train")
+            if own := trained.keys() & OWN:
+                raise InputError(
+                    f"tamis score: --train must not set {min(own)}, which {OWN[min(own)]} decides."
+                )
+            train_folds(
+                examples, model, folds=folds, out=from_, seeds=parse_seeds(seeds), device=device,
+                model_options=parse_options(option, "--option"), progress=not quiet,
+                trust_remote_code=trust_remote_code, **trained,
+            )  # fmt: skip
+            model = model if ":" in model else None
+        settings |= {
+            "device": device, "precision": precision, "batch_size": batch_size, "signals": signals,
+            "trust_remote_code": trust_remote_code,
+        }  # fmt: skip
+        assert from_ is not None
+        table = run_scoring(examples, scorers, from_, model=model, **settings)
+    emit(
+        {"out": out and str(out), "rows": len(table), "columns": table.describe()},
+        as_json,
+        lambda: show_table(table, out),
+    )

@@ -1,0 +1,154 @@
+"""``tamis train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from scoring.errors import InputError
+from tamis.app import command
+from tamis.options import (
+    Data,
+    Device,
+    Features,
+    Id,
+    Image,
+    Json,
+    Label,
+    Options,
+    Precision,
+    Quiet,
+    Split,
+    Text,
+    TextPair,
+    Trust,
+    emit,
+    load_data,
+    parse_options,
+    parse_seeds,
+)  # fmt: skip
+
+
+@command
+def train(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder for the runs: one run directory per seed.")],
+    model: Annotated[
+        str, typer.Option(help="linear, mlp, cnn, small-bert, minilm ... or a Hugging Face model.")
+    ],
+    epochs: Annotated[
+        int | None, typer.Option(help="Epochs to train (default 10 if steps are not given).")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Optimizer steps to train, whatever the size of the data.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Examples per optimizer step.")] = 64,
+    optimizer: Annotated[
+        str, typer.Option(help="adamw, sgd, ... from torch or pytorch-optimizer.")
+    ] = "adamw",
+    lr: Annotated[
+        float | None, typer.Option(help="Peak learning rate; default by optimizer and model.")
+    ] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="Weight decay.")] = None,
+    schedule: Annotated[str, typer.Option(help="constant, linear or cosine.")] = "cosine",
+    warmup: Annotated[
+        float, typer.Option(help="Warm-up: fraction of all steps if below 1, else steps.")
+    ] = 0.0,
+    clip: Annotated[float | None, typer.Option(help="Largest gradient norm.")] = None,
+    accumulate: Annotated[int, typer.Option(help="Micro-batches per optimizer step.")] = 1,
+    precision: Precision = "float32",
+    seeds: Annotated[str, typer.Option(help="One run per seed: 0-4 or 0,3,7.")] = "0",
+    folds: Annotated[int | None, typer.Option(help="Train this many cross-fitting folds per seed.")] = None,
+    subset: Annotated[
+        Path | None, typer.Option(help="Subset file: train on its examples with its weights.")
+    ] = None,
+    evaluate: Annotated[
+        str | None, typer.Option(help="Split to evaluate on, or a fraction to hold out.")
+    ] = None,
+    evaluate_every: Annotated[
+        str | None, typer.Option(help="'1 epoch', '100 steps' or 'end'; default: as --checkpoint-every.")
+    ] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Record per-example signals while training.")
+    ] = False,
+    record_as: Annotated[
+        str | None, typer.Option(help="Record logits or summary; default: logits if there are few classes.")
+    ] = None,
+    clean_every: Annotated[
+        str, typer.Option(help="With --record: clean pass every '1 epoch', '50 steps'; auto: at most 20.")
+    ] = "auto",
+    checkpoint_every: Annotated[
+        str | None,
+        typer.Option(
+            help="'1 epoch', '100 steps' or 'end'; default: every epoch, at most 20 in all; folds: end."
+        ),
+    ] = None,
+    save_optimizer: Annotated[bool, typer.Option("--save-optimizer", help="Keep optimizer moments.")] = False,
+    allow_changed_data: Annotated[
+        bool, typer.Option("--allow-changed-data", help="Take a subset of other labels.")
+    ] = False,
+    augment: Annotated[str, typer.Option(help="Images: none or flip-crop.")] = "none",
+    option: Options = None,
+    optimizer_option: Annotated[
+        list[str] | None,
+        typer.Option("--optimizer-option", metavar="KEY=VALUE", help="Option of the optimizer."),
+    ] = None,
+    trust_remote_code: Trust = False,
+    device: Device = "auto",
+    split: Split = None,
+    text: Text = None,
+    text_pair: TextPair = None,
+    image: Image = None,
+    features: Features = None,
+    label: Label = None,
+    id_column: Id = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Train a model, one run per seed.
+
+    A run directory holds checkpoints, metrics and, with --record, what every example's outputs were on the way. The
+    same command resumes an interrupted run and does not repeat a finished one.
+    """
+    from training.crossfit import train_folds
+    from training.run import train as run_training
+
+    examples = load_data(
+        data, split=split, text=text, text_pair=text_pair, image=image, features=features, label=label, id=id_column
+    )  # fmt: skip
+    settings: dict[str, Any] = {
+        "out": out, "epochs": epochs, "steps": steps, "batch_size": batch_size, "optimizer": optimizer, "lr": lr,
+        "weight_decay": weight_decay, "optimizer_options": parse_options(optimizer_option, "--optimizer-option"),
+        "schedule": schedule, "warmup": warmup, "clip": clip, "accumulate": accumulate, "precision": precision,
+        "augment": augment, "seeds": parse_seeds(seeds), "record": record_as or record, "clean_every": clean_every,
+        "save_optimizer": save_optimizer, "model_options": parse_options(option, "--option"), "device": device,
+        "trust_remote_code": trust_remote_code, "progress": not quiet,
+    }  # fmt: skip
+    # Left out if not given: folds have other defaults.
+    cadences = {"checkpoint_every": checkpoint_every, "evaluate_every": evaluate_every}
+    settings |= {
+        name: None if value == "end" else value for name, value in cadences.items() if value is not None
+    }
+    if folds is not None:
+        if subset is not None or evaluate is not None:
+            raise InputError(
+                "tamis train: --folds evaluates on the held-out folds; leave out --subset and --evaluate."
+            )
+        runs = train_folds(examples, model, folds=folds, **settings)
+    else:
+        runs = run_training(
+            examples, model, subset=subset, evaluate=_evaluation(evaluate), allow_changed_data=allow_changed_data,
+            **settings,
+        )  # fmt: skip
+    from tamis.show import run_documents, show_runs
+
+    emit(run_documents(runs), as_json, lambda: show_runs(runs))
+
+
+def _evaluation(text: str | None) -> str | float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
