@@ -324,3 +324,10 @@ class Examples:
             wanted = {Texts: "texts", Numbers: "features", Images: "images"}[kind]
             raise InputError(f"Examples.{wanted}: {self.name} holds {self.kind}, not {wanted}.")
         return self._loaded.content
+
+
+def require_examples(value: object, owner: str) -> None:
+    """Refuse what only names or holds data, such as a path or a ``datasets.Dataset``: it must be loaded first."""
+    if not isinstance(value, Examples):
+        given = repr(value) if isinstance(value, str) else type(value).__name__
+        raise InputError(f"{owner}: examples must be Examples, made by Examples.load(...), got {given}.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from scoring.catalog import parse_scorer, split_scorers
-from scoring.errors import InputError
+from scoring.errors import InputError, bad_value
 from scoring.scorer import Row, Scorer, TrajectoryScorer
 from scoring.signals import VIEWS, Signals, View, provided
 from scoring.sources.source import Pass, Source
@@ -55,6 +55,10 @@ def parse_columns(scorers: str | Scorer | Sequence[str | Scorer]) -> list[Column
     """Columns from ``"el2n,loss@mean"``, a list of such names, scorer objects, or a mix."""
     if isinstance(scorers, Scorer):
         scorers = [scorers]
+    if not isinstance(scorers, str | Sequence):
+        raise bad_value(
+            "scorers", "score", scorers, "names such as 'el2n,loss@mean', scorer objects, or a list"
+        )
     texts = split_scorers(scorers) if isinstance(scorers, str) else list(scorers)
     if not texts:
         raise InputError(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from scoring.combine import column_of, combine_runs
 from scoring.errors import InputError, bad_value, unknown_name
+from scoring.examples import Examples, require_examples
 from scoring.hashing import digest, fingerprint, hash_ids
 from scoring.ids import id_column
 from scoring.parts import Arrays, Parts, remove_parts
@@ -28,8 +29,11 @@ from scoring.sources.source import IntArray, Source
 from scoring.sweep import ORDERS, Fits, Order, fit_run, sweep_block
 from scoring.table import ScoreTable
 
-if TYPE_CHECKING:
-    from scoring.examples import Examples
+OPTIONS = ("out", "view", "per_run", "order", "block_rows", "overwrite", "show_progress")
+SOURCE_OPTIONS = (
+    "signals", "model", "device", "precision", "batch_size", "max_tokens", "trust_remote_code",
+)  # fmt: skip
+"""Of ``RunSource`` and ``CheckpointSweep``."""
 
 BLOCK_ROWS = 65_536
 """Rows scored between two points from which an interrupted job resumes; bounds the memory of per-example state."""
@@ -78,11 +82,15 @@ def score(
     if isinstance(source, str | Path):
         if examples is None:
             raise InputError("score: examples are needed to score from runs; only arrays carry their own.")
+        require_examples(examples, "score")
+        if unknown := source_options.keys() - set(SOURCE_OPTIONS):
+            raise unknown_name("option", "score", min(unknown), [*OPTIONS, *SOURCE_OPTIONS])
         source = RunSource(source, examples, **source_options)
     elif source_options:
-        raise unknown_name(
-            "option", "score", min(source_options), ["out", "view", "per_run", "order", "overwrite"]
-        )
+        raise unknown_name("option", "score", min(source_options), OPTIONS)
+    elif not hasattr(source, "passes"):
+        allowed = "a path of runs, an ArraySource or another source object"
+        raise bad_value("source", "score", type(source).__name__, allowed)
     ids, labels, about = _identity(examples, source)
     plans = [plan_run(source, run, columns, view) for run in range(len(source.runs))]
     _check_views(columns, plans, source)

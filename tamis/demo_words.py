@@ -127,7 +127,7 @@ def _about_failures(findings: Findings, folder: str) -> list[str]:
     lines.append(f"What is kept then: wrong labels are {base} of all, {listed(kept)}.")
     lines.append(
         "So look at the most suspect examples before you keep the hardest: "
-        f"tamis show {folder}/scores-noisy.parquet --by {findings.recipe.by} --top 20"
+        f"tamis show {folder}/scores-noisy.parquet --by {findings.recipe.by} --top 5 --data digits"
     )
     return lines
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from scoring.checkpoints import RunDirectory
 from scoring.errors import InputError, bad_value
-from scoring.examples import Examples
+from scoring.examples import Examples, require_examples
 from scoring.hashing import hash64
 from training.job import Job
 from training.run import RESUME_SECONDS, train_one
@@ -25,6 +25,7 @@ def assign_folds(examples: Examples, folds: int, seed: int) -> IntArray:
 
     Fold sizes differ by at most one, and so do the counts of each class. Row order plays no part.
     """
+    require_examples(examples, "train_folds")
     if examples.labels is None:
         raise InputError("train_folds: examples must have labels, since folds are stratified by class.")
     if not isinstance(folds, int) or not 2 <= folds <= len(examples):

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.errors import InputError, bad_value
-from scoring.examples import Examples
+from scoring.examples import Examples, require_examples
 from scoring.hashing import digest, hash64
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def make_job(
     allow_changed_data: bool,
 ) -> Job:
     """Settle rows, weights and evaluation; every problem of the data shows here, before anything is written."""
+    require_examples(examples, "train")
     if examples.labels is None:
         raise InputError(
             f"train: examples must have labels, and {examples.name} has none; name the label column."
@@ -119,11 +120,14 @@ def stratified_part(examples: Examples, fraction: float) -> IntArray:
 
 
 def _subset_rows(
-    examples: Examples, subset: Subset | str | Path, trainable: IntArray, allow_changed_data: bool
+    examples: Examples, subset: object, trainable: IntArray, allow_changed_data: bool
 ) -> tuple[IntArray, FloatArray, dict[str, Any]]:
     from selection.apply import kept_rows
     from selection.subset import Subset
 
+    if not isinstance(subset, Subset | str | Path):
+        allowed = "a Subset or the path of one; Subset.from_ids makes one of ids"
+        raise bad_value("subset", "train", type(subset).__name__, allowed)
     path = str(subset) if isinstance(subset, str | Path) else None
     chosen = Subset.read(subset) if isinstance(subset, str | Path) else subset
     rows = np.sort(kept_rows(chosen, examples, allow_changed_data))

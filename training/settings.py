@@ -122,7 +122,10 @@ class Settings:
 
 def read_seeds(seeds: Iterable[int], owner: str) -> list[int]:
     """Different whole numbers, at least one; numpy's become Python's, whose hashes they must have."""
-    given = list(seeds)
+    try:
+        given = list(seeds)
+    except TypeError:
+        raise bad_value("seeds", owner, seeds, f"a list, such as [{seeds}] or range(3)") from None
     try:
         numbers = [operator.index(seed) for seed in given]
     except TypeError:

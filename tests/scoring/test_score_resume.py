@@ -288,3 +288,21 @@ def test_options_of_the_forward_pass_are_checked_even_if_there_is_none(
 ) -> None:
     with pytest.raises(InputError, match=rf"^score: {option} must be .*{allowed}"):
         score(DIGITS, "random", runs, signals="auto", device="cpu", **{option: value})
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            {"examples": "digits"},
+            r"^score: examples must be Examples, made by Examples.load\(...\), got 'digits'",
+        ),
+        ({"scorers": 3}, r"^score: scorers must be names such as .* got 3"),
+        ({"source": 3}, r"^score: source must be a path of runs, .* got 'int'"),
+        ({"overwrit": True}, r"^score: option must be one of .* got 'overwrit'. Did you mean 'overwrite'"),
+    ],
+)
+def test_arguments_of_the_wrong_kind(runs: Path, change: dict[str, Any], sentence: str) -> None:
+    given: dict[str, Any] = {"examples": DIGITS, "scorers": "el2n", "source": runs, **change}
+    with pytest.raises(InputError, match=sentence):
+        score(**given)

@@ -432,3 +432,26 @@ def test_subset_of_changed_data_must_be_meant(few: Examples, tmp_path: Path) -> 
     path = subset.write(tmp_path / "subset.parquet")
     [run] = train(flipped, "linear", out=tmp_path / "run", subset=path, steps=3, allow_changed_data=True)
     assert run.config["subset"]["rows"] == 100 and run.config["subset"]["path"] == str(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            {"examples": "digits"},
+            r"^train: examples must be Examples, made by Examples.load\(...\), got 'digits'",
+        ),
+        (
+            {"subset": [1, 2]},
+            r"^train: subset must be a Subset or the path of one; Subset.from_ids .* got 'list'",
+        ),
+        ({"seeds": 3}, r"^train: seeds must be a list, such as \[3\] or range\(3\), got 3"),
+    ],
+)
+def test_objects_of_the_wrong_kind(
+    few: Examples, tmp_path: Path, change: dict[str, Any], sentence: str
+) -> None:
+    given: dict[str, Any] = {"examples": few, **change}
+    with pytest.raises(InputError, match=sentence):
+        train(given.pop("examples"), "linear", out=tmp_path / "out", **given)
+    assert not (tmp_path / "out").exists()
