@@ -7,7 +7,6 @@ does), batches in the given order padded to their longest text, and every text p
 from __future__ import annotations
 
 import argparse
-import tempfile
 
 import numpy as np
 import torch
@@ -19,28 +18,24 @@ from scoring.inference import forward_logits, pick_device
 from scoring.models import build_model
 
 CASES = {
-    "small-bert on imdb reviews": ("small-bert", "corpora/imdb_unsup_8k.parquet", {"text": "text"}),
-    "minilm on news20": ("minilm", "news20/test.parquet", {"text": "text", "label": "label"}),
+    "small-bert on sst2": ("small-bert", "sst2/sst2_phrases.parquet", "all", 16_384),
+    "minilm on ag_news": ("minilm", "ag_news/ag_news_10k.parquet", "test", 1024),
 }
 
 
 def main() -> None:
     """Measure both models on real text."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rows", type=int, default=512)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
     device = pick_device(arguments.device)
     results = {}
-    for case, (name, file, columns) in CASES.items():
-        examples = Examples.load(data_file(file), **columns)
-        rows = np.random.default_rng(0).permutation(len(examples))[: arguments.rows]
+    for case, (name, file, split, count) in CASES.items():
+        examples = Examples.load(data_file(file), text="text", label="label", split=split)
+        rows = np.random.default_rng(0).permutation(len(examples))[:count]
         examples = examples.take(np.sort(rows))
-        if examples.labels is None:
-            examples = examples.with_labels(np.arange(len(examples)) % 2)
-        with tempfile.TemporaryDirectory():
-            model = build_model(name, examples)
+        model = build_model(name, examples)
         model.module.to(device)
         prepared = model.inputs.prepare(examples)
         lengths = np.asarray(prepared.lengths)
