@@ -247,7 +247,12 @@ def _metadata(
             "steps": None if column.rule is None else str(column.rule),
             "view": plans[0].views[name],
             "checkpoints": [
-                {"run": source.runs[plan.run], **source.describe(sweep)}
+                {
+                    "run": source.runs[plan.run],
+                    "step": sweep.step,
+                    "epoch": sweep.epoch,
+                    **source.describe(sweep),
+                }
                 for plan in plans
                 for sweep, readers in plan.sweeps
                 if column in readers

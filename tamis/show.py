@@ -47,7 +47,7 @@ def show_table(table: ScoreTable, path: Path | None) -> None:
         if meta["role"] in PER_RUN_ROLES or name == "label":
             continue
         row = described[name]
-        how = " ".join(str(meta[key]) for key in ("view", "steps") if meta.get(key))
+        how = " ".join(str(meta[key]) for key in ("view", "steps") if meta.get(key)) + _epoch(meta)
         values = [row[key] for key in ("min", "q25", "median", "q75", "max", "nan", "inf")]
         rows.append([name, row["meaning"] if meta["role"] == "score" else "", how, *values])
     header = ["column", "high means", "from", "min", "q25", "median", "q75", "max", "NaN", "inf"]
@@ -67,6 +67,13 @@ def show_table(table: ScoreTable, path: Path | None) -> None:
             f"note: the model has no names for its classes; its outputs were taken to be, in order, {escape(names)}. "
             "Where that is not the order of its training these scores are wrong."
         )
+
+
+def _epoch(meta: Mapping[str, Any]) -> str:
+    """The epoch, if a column was computed at the same one in every run: what ``early`` came to."""
+    epochs = {each.get("epoch") for each in meta.get("checkpoints") or []}
+    only = epochs.pop() if len(epochs) == 1 and meta.get("steps") else None
+    return "" if only is None else f" (epoch {only:g})"
 
 
 def show_subset(

@@ -55,6 +55,11 @@ def test_score_writes_a_table_that_says_what_it_holds(trained: Path) -> None:
     assert {"el2n.se", "el2n.runs", "el2n.run0", "forgetting.never_learned", "loss@mean"} <= set(table.names)
 
 
+def test_show_says_which_epoch_was_early(trained: Path) -> None:
+    text = tamis("show", trained / "scores.parquet").stdout
+    assert "clean early (epoch 1)" in text and "clean mean " in text
+
+
 def test_select_show_and_apply(trained: Path) -> None:
     out = trained / "subset.parquet"
     done = tamis(
