@@ -125,11 +125,15 @@ def demo(
         "tamis-demo"
     ),
     quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """See the whole loop on scikit-learn's digits.
 
     Train, score, plant label errors and find them, prune, retrain, report; about two minutes.
     """
+    from scoring.files import read_json
     from tamis.demo import run_demo
 
-    run_demo(out, show_progress=not quiet)
+    run_demo(out, show_progress=not quiet, show_summary=not as_json)
+    if as_json:
+        emit(read_json(out / "summary.json"), as_json, lambda: None)

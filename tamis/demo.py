@@ -83,7 +83,11 @@ class Findings:
 
 
 def run_demo(
-    out: str | Path = "tamis-demo", *, show_progress: bool = True, recipe: Recipe | None = None
+    out: str | Path = "tamis-demo",
+    *,
+    show_progress: bool = True,
+    show_summary: bool = True,
+    recipe: Recipe | None = None,
 ) -> Findings:
     """Run the demo, write runs, tables, figures and report into ``out``, and print the summary.
 
@@ -141,7 +145,8 @@ def run_demo(
     for name, figure in figures(findings, tables[NOISY], noisy.flipped).items():
         plots.save(figure, out / name)
     write_report(findings, studies, out)
-    print_summary(findings, out)
+    if show_summary:
+        print_summary(findings, out)
     return findings
 
 

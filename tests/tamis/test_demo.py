@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 pytest.importorskip("matplotlib")
 
+from tamis.cli import app
 from tamis.demo import CLEAN, NOISY, Recipe, run_demo
 from tamis.demo_report import FIGURES
 from tamis.demo_words import sections
@@ -103,6 +105,14 @@ def test_words_follow_the_numbers(small):
     unsure = with_difference(-0.01, 0.03)
     assert "(cannot tell)" in unsure and "(better)" not in unsure and "(worse)" not in unsure
     assert "50% of the hardest 10%" in text(replace(findings, flips_kept={0.1: 0.5}))
+
+
+def test_json_is_the_summary_and_nothing_else(small, monkeypatch: pytest.MonkeyPatch):
+    _, out = small
+    monkeypatch.setattr("tamis.demo.Recipe", lambda: SMALL)
+    done = CliRunner().invoke(app, ["demo", "--out", str(out), "--json", "--quiet"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["flipped"] == 120
 
 
 @pytest.mark.slow
