@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scoring.errors import InputError
+from scoring.errors import InputError, bad_value
 from tamis.app import app, command, main
 from tamis.options import (
     Features,
@@ -64,12 +64,15 @@ def select(
     as_json: Json = False,
 ) -> None:
     """Select the examples to keep, with an exact budget."""
+    from selection.budget import parse_budget
     from selection.run import select as run_selection
     from tamis.show import show_subset
 
     options: dict[str, Any] = parse_options(option, "--option")
     if own := options.keys() & inspect.signature(run_selection).parameters.keys():
         raise InputError(f"tamis select: --option must not set {min(own)}, which has an option of its own.")
+    if keep is not None and parse_budget(keep).count == 0:
+        raise bad_value("--keep", "tamis select", keep, "at least one row")
     subset = run_selection(
         scores, by=by, take=take, keep=keep, balance=balance, groups=groups, seed=seed, nan=nan, floor=floor,
         weight=weight, allow_short=allow_short, out=out, low=low, high=high, **options,

@@ -252,6 +252,7 @@ MISTAKES = {
         "is something else",
     ),
     "too few rows": (["select", "S", "--by", "el2n", "--keep", "2000"], "pass --allow-short to"),
+    "a budget of nothing": (["select", "S", "--by", "el2n", "--keep", "0"], "--keep must be at least one row"),
     "a share above all": (["select", "S", "--by", "el2n", "--keep", "101%"], "got '101%'"),
     "a budget below nothing": (["select", "S", "--by", "el2n", "--keep", "-5"], "got '-5'"),
     "an option of the command as one of the strategy": (["select", "S", "--option", "by=el2n"], "--option must not"),
