@@ -93,7 +93,6 @@ def run_demo(
 
     Finished runs in ``out`` are not repeated: after an interruption the same call continues.
     """
-    from scoring import plots
     from scoring.compare.of_table import (
         comparable,
         same_order,
@@ -102,10 +101,11 @@ def run_demo(
         table_reliability,
     )
     from scoring.examples import Examples
+    from scoring.plots.style import require, save
     from tamis.demo_report import figures, print_summary, write_report
     from training.noise import flip_labels
 
-    plots.require()
+    require()
     recipe, out, started = recipe or Recipe(), Path(out), time.monotonic()
     examples, test = Examples.load("digits"), Examples.load("digits", split="test")
     noisy = flip_labels(examples, recipe.flip)
@@ -143,7 +143,7 @@ def run_demo(
         seconds=time.monotonic() - started,
     )
     for name, figure in figures(findings, tables[NOISY], noisy.flipped).items():
-        plots.save(figure, out / name)
+        save(figure, out / name)
     write_report(findings, studies, out)
     if show_summary:
         print_summary(findings, out)

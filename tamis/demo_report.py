@@ -32,7 +32,9 @@ FIGURES = ("data_map.png", "agreement.png", "pruning.png")
 
 def figures(findings: Findings, noisy: ScoreTable, flipped: npt.NDArray[np.bool_]) -> dict[str, Figure]:
     """File name -> figure."""
-    from scoring.plots import Curve, Panel, agreement_map, data_map, pruning_curves
+    from scoring.plots.agreement import agreement_map
+    from scoring.plots.data_map import data_map
+    from scoring.plots.pruning import Curve, Panel, pruning_curves
 
     panels = []
     for name, title in titles(findings).items():

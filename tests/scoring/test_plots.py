@@ -12,7 +12,10 @@ pytest.importorskip("matplotlib")
 
 from scoring.compare.agreement import agreement
 from scoring.errors import InputError
-from scoring.plots import CORRECTNESS, Curve, Panel, agreement_map, data_map, pruning_curves, save
+from scoring.plots.agreement import agreement_map
+from scoring.plots.data_map import CORRECTNESS, data_map
+from scoring.plots.pruning import Curve, Panel, pruning_curves
+from scoring.plots.style import save
 
 ROOT = Path(__file__).resolve().parents[2]
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -92,7 +95,7 @@ def test_data_map_puts_every_example_into_one_bin_of_correctness():
 
 
 def test_large_data_maps_are_thinned_and_say_so(monkeypatch):
-    monkeypatch.setattr("scoring.plots.MOST_POINTS", 50)
+    monkeypatch.setattr("scoring.plots.data_map.MOST_POINTS", 50)
     figure = a_data_map(300)
     assert "50 of 300 shown" in figure.axes[0]._left_title.get_text()
     assert sum(len(points.get_offsets()) for points in figure.axes[0].collections) == 50
@@ -124,7 +127,7 @@ def test_figures_touch_no_global_state_and_work_in_a_thread(tmp_path: Path):
     thread.join()
     assert (tmp_path / "map.png").exists()
     assert dict(matplotlib.rcParams) == before
-    code = "import sys, scoring.plots; print('matplotlib' in sys.modules)"
+    code = "import sys, scoring.plots.pruning; print('matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "False"
 
