@@ -1,0 +1,1 @@
+"""What ``compare`` says about each of its questions, one file per question."""
