@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from selection.reporting.lines import one_line, padded, width, wrapped
+from scoring.lines import one_line, padded, width, wrapped
 
 COLUMNS = 100
 BAR = 20

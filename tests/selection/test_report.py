@@ -16,7 +16,7 @@ from scoring.table import ScoreTable
 from selection.groups import read_groups
 from selection.reporting.cut import beside, find_cuts, stability
 from selection.reporting.histograms import histogram
-from selection.reporting.lines import cut_to, one_line, width, wrapped
+from scoring.lines import cut_to, one_line, width, wrapped
 from selection.reporting.overlap import chance_jaccard, correlations
 from selection.reporting.report import report
 from selection.reporting.shares import group_shares, length_shares, vanished

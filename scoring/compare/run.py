@@ -1,0 +1,144 @@
+"""compare(): all that can be asked of scores in many runs, as a report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scoring.compare.run_scores import OWNER, RunScores
+from scoring.compare.section import Request, Section
+from scoring.compare.writing import check_folder, document, markdown, write_comparison
+from scoring.errors import bad_value, unknown_name
+from scoring.manifest import plain
+from scoring.progress import progress
+
+if TYPE_CHECKING:
+    from scoring.compare.predictions import Predictions
+    from scoring.examples import Examples
+    from scoring.table import ScoreTable
+
+SECTIONS = (
+    "agreement", "reliability", "components", "variance", "sensitive", "fingerprint", "beside", "proxy", "predictions",
+)  # fmt: skip
+"""Names of the questions, in the order of the report; each is a module of ``scoring.compare.sections``."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What ``compare`` found."""
+
+    about: dict[str, Any]
+    """What was compared and how."""
+    sections: Sequence[Section]
+    seconds: dict[str, float] = field(compare=False)
+    """How long every section took."""
+
+    def __getitem__(self, name: str) -> Section:
+        """A section by name."""
+        for section in self.sections:
+            if section.name == name:
+                return section
+        raise unknown_name("section", OWNER, name, [section.name for section in self.sections])
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dicts, lists, strings and numbers, without NaN."""
+        found: dict[str, Any] = plain(document(self.about, self.sections))
+        return found
+
+    def markdown(self) -> str:
+        """The report without its files."""
+        return markdown(self.about, self.sections)
+
+    def write(self, folder: str | Path, overwrite: bool = False) -> list[Path]:
+        """Write report.md, summary.json, figures and tables into ``folder``; see ``compare``."""
+        check_folder(Path(folder), self.about, overwrite)
+        return write_comparison(Path(folder), self.about, self.sections)
+
+
+def compare(
+    scores: RunScores,
+    *,
+    keep: float = 0.3,
+    q: float = 0.05,
+    resamples: int = 200,
+    seed: int = 0,
+    shown: int = 12,
+    held_out: int | None = None,
+    proxies: Iterable[str] = (),
+    predictions: Predictions | None = None,
+    beside: ScoreTable | None = None,
+    examples: Examples | None = None,
+    sections: Iterable[str] | None = None,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    show_progress: bool = False,
+) -> Comparison:
+    """Compare scores with each other, over runs, and over architectures.
+
+    Args:
+        scores: ``RunScores.of_tables({"mlp": "mlp.parquet", "cnn": "cnn.parquet"})``, or from ``score_cells``.
+        keep: The kept sets that are compared: this share, the hardest.
+        q: False discovery rate of sensitive examples.
+        resamples: Bootstrap resamples behind intervals.
+        seed: Decides resamples, permutations and splits of the runs.
+        shown: How many sensitive examples are shown.
+        held_out: Runs per architecture that test the fingerprint; default: every run in turn.
+        proxies: Architectures from the cheapest to the target: may the first ones score for the last?
+        predictions: Of the same runs, from ``predictions_of_runs``.
+        beside: Columns from elsewhere (published scores, human votes) to correlate every score with.
+        examples: To show the sensitive ones.
+        sections: Which of ``SECTIONS``; default: all that can be asked. Those that cannot say why.
+        out: Folder for report.md, summary.json, figures (PNG) and rows per example (Parquet). A comparison of something
+            else that is there is refused unless ``overwrite``.
+
+    Raises:
+        InputError: An option outside its range, names that are not there, a folder that holds something else.
+    """
+    names = list(SECTIONS if sections is None else sections)
+    for name in names:
+        if name not in SECTIONS:
+            raise unknown_name("section", OWNER, name, SECTIONS)
+    kinds = tuple(proxies)
+    for kind in kinds:
+        if kind not in scores.runs:
+            raise unknown_name("proxy", OWNER, kind, scores.architectures)
+    if kinds and (len(set(kinds)) < 2 or len(set(kinds)) < len(kinds)):
+        raise bad_value("proxies", OWNER, list(kinds), "two or more different architectures, the target last")
+    for option, share in (("keep", keep), ("q", q)):
+        if not 0 < share < 1:
+            raise bad_value(option, OWNER, share, "between 0 and 1, both excluded")
+    for option, count, least in (("resamples", resamples, 20), ("shown", shown, 0), ("seed", seed, 0)):
+        if isinstance(count, bool) or not isinstance(count, int) or count < least:
+            raise bad_value(option, OWNER, count, f"a whole number from {least}")
+    if held_out is not None and not 1 <= held_out < min(len(runs) for runs in scores.runs.values()):
+        raise bad_value(
+            "held_out", OWNER, held_out, "at least 1 and fewer than the runs of every architecture"
+        )
+    about: dict[str, Any] = {
+        "examples": len(scores), "scores": scores.meanings, "architectures": scores.runs,
+        "left_out": scores.left_out, "dropped": scores.dropped, "fingerprint": scores.fingerprint, "keep": keep, "q": q,
+        "resamples": resamples, "seed": seed, "shown": shown, "held_out": held_out, "proxies": kinds,
+        "sections": names, "predictions": predictions is not None,
+        "beside": None if beside is None else beside.scores,
+    }  # fmt: skip
+    if out is not None:
+        check_folder(Path(out), about, overwrite)
+    request = Request(
+        keep=keep, q=q, resamples=resamples, seed=seed, shown=shown, held_out=held_out, proxies=kinds,
+        predictions=predictions, beside=beside, examples=examples,
+    )  # fmt: skip
+    found, seconds = [], {}
+    with progress("comparing", len(names), "sections", show_progress) as advance:
+        for name in names:
+            started = time.monotonic()
+            found.append(import_module(f"scoring.compare.sections.{name}").section(scores, request))
+            seconds[name] = time.monotonic() - started
+            advance(1)
+    comparison = Comparison(about, found, seconds)
+    if out is not None:
+        write_comparison(Path(out), about, found)
+    return comparison
