@@ -149,7 +149,8 @@ def escape(text: str) -> str:
     line = one_line(text).replace("&", "&amp;").replace("<", "&lt;")
     line = re.sub(r"([\\`*\[\]>|~$])", r"\\\1", line)
     line = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", line)
-    return re.sub(r"^([#+-]|\d+[.)])", r"\\\1", line)
+    line = re.sub(r"^([#+-])(?=[\s#])", r"\\\1", line)
+    return re.sub(r"^(\d+)([.)])(?=\s)", r"\1\\\2", line)
 
 
 def _listing(listing: Listing) -> list[str]:

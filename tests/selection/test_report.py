@@ -12,11 +12,11 @@ from references.score_tables import random_table, shuffled, table_of
 from scoring.errors import InputError
 from scoring.examples import Examples
 from scoring.hashing import hash64
+from scoring.lines import cut_to, one_line, width, wrapped
 from scoring.table import ScoreTable
 from selection.groups import read_groups
 from selection.reporting.cut import beside, find_cuts, stability
 from selection.reporting.histograms import histogram
-from scoring.lines import cut_to, one_line, width, wrapped
 from selection.reporting.overlap import chance_jaccard, correlations
 from selection.reporting.report import report
 from selection.reporting.shares import group_shares, length_shares, vanished
