@@ -76,6 +76,7 @@ class RunSource:
             are always recorded ones.
         reference: Runs of the model whose losses ``reducible_loss`` subtracts.
         null: Runs of the model that was trained on ``null_inputs(examples)``, for ``pvi``.
+        held_out: Give what runs held out for evaluation too.
         sweep_options: ``model``, ``device``, ``precision``, ``batch_size``, ``max_tokens``, ``trust_remote_code``,
             ``target``, ``target_groups``.
     """
@@ -88,11 +89,13 @@ class RunSource:
         signals: Choice = "auto",
         reference: str | Path | None = None,
         null: str | Path | None = None,
+        held_out: bool = False,
         **sweep_options: Any,
     ) -> None:
         if signals not in CHOICES:
             raise unknown_name("signals", "score", signals, CHOICES)
         self.examples, self.signals, self._path = examples, signals, Path(path)
+        self._held_out = held_out
         self._others = {"reference_losses": reference, "null_losses": null}
         self._other_options = {k: v for k, v in sweep_options.items() if k not in ("target", "target_groups")}
         self._other_losses: dict[str, OtherLosses] = {}
@@ -124,7 +127,7 @@ class RunSource:
                 self.examples.ids, np.asarray(here, dtype=np.asarray(ids).dtype), "score", "the examples"
             )
             scores_N[:] = role == "evaluation"
-            scores_N[at] = role == "fold"
+            scores_N[at] = role == "fold" or self._held_out
         data = (run.config.get("data") or {}) if isinstance(run, RunDirectory) else {}
         return _Member(
             CheckpointSweep(run, self.examples, told=self._told, **sweep_options),
