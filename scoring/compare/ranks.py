@@ -20,9 +20,17 @@ def average_ranks(values: npt.ArrayLike) -> Floats:
     """Ranks 1..N, (N,); equal values share the mean of their ranks. Infinities rank as numbers; NaN is refused."""
     array = np.asarray(values, dtype=np.float64)
     assert not np.isnan(array).any(), "NaN has no rank"
-    _, inverse, counts = np.unique(array, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return np.asarray((last - (counts - 1) / 2)[inverse])
+    order = np.argsort(array)
+    ordered = array[order]
+    differs = ordered[1:] != ordered[:-1]
+    ranks = np.empty(len(array))
+    if differs.all():
+        ranks[order] = np.arange(1.0, len(array) + 1)
+        return ranks
+    starts = np.flatnonzero(np.append(True, differs))
+    counts = np.diff(starts, append=len(array))
+    ranks[order] = np.repeat(starts + (counts + 1) / 2, counts)
+    return ranks
 
 
 def spearman(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
