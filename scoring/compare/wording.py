@@ -1,0 +1,42 @@
+"""Numbers with their intervals, in words."""
+
+from __future__ import annotations
+
+import math
+
+from scoring.compare.over_runs import Estimate
+
+
+def percent(value: float) -> str:
+    """``83 %``, ``0.42 %``, ``99.7 %``: two digits, three near the whole, and 0 or 100 only where it is."""
+    if math.isnan(value):
+        return "undefined"
+    points = 100 * value
+    if points in (0, 100):
+        return f"{points:.0f} %"
+    if 0 < points < 0.01 or 99.99 < points < 100:
+        return "<0.01 %" if points < 1 else ">99.99 %"
+    if abs(points) < 10:
+        return f"{points:.2g} %"
+    return f"{points:.1f} %" if points >= 90 else f"{points:.0f} %"
+
+
+def percent_estimate(found: Estimate) -> str:
+    """``2.4 % (1.9 to 2.9)``, or the number alone where there is no interval."""
+    if not found.firm:
+        return percent(found.value)
+    low, high = (percent(end).removesuffix(" %") for end in found.interval)
+    return f"{percent(found.value)} ({low} to {high})"
+
+
+def decimal(found: Estimate) -> str:
+    """``0.123 (0.101 to 0.145)``, or the number alone where there is no interval."""
+    if math.isnan(found.value):
+        return "undefined"
+    low, high = found.interval
+    return f"{found.value:.3f} ({low:.3f} to {high:.3f})" if found.firm else f"{found.value:.3f}"
+
+
+def ends(found: Estimate) -> tuple[float | None, float | None]:
+    """Both ends of the interval, for cells of a listing."""
+    return found.interval if found.firm else (None, None)
