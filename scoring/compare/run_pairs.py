@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +34,13 @@ class RunPairs:
     block_C: Ints
     run_C: Ints
     run_sets: tuple[Ints, ...]
+
+    def only(self, blocks: Sequence[int]) -> RunPairs:
+        """The same of some blocks, renumbered in the order given."""
+        number = {block: i for i, block in enumerate(blocks)}
+        chosen = np.flatnonzero(np.isin(self.block_C, list(blocks)))
+        renamed = np.array([number[int(block)] for block in self.block_C[chosen]], dtype=np.int64)
+        return RunPairs(self.matrix[np.ix_(chosen, chosen)], renamed, self.run_C[chosen], self.run_sets)
 
     def within(self, without: int = -1) -> Floats:
         """Mean over pairs from the same run, (G, G); NaN where there is none."""
