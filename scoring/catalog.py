@@ -6,13 +6,13 @@ A request is ``name[:variant][(option=value, ...)][@step rule]``: ``el2n``, ``el
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from scoring.call_syntax import read_options, split_commas
 from scoring.errors import InputError, bad_value, unknown_name
 from scoring.needs import FROM_ELSEWHERE
 from scoring.places import added_places, load_place
@@ -118,8 +118,8 @@ def scorers_of_runs() -> list[str]:
 
 
 def split_scorers(text: str) -> list[str]:
-    """``"el2n,forgetting(never_learned=inf),loss@mean"`` at the commas outside parentheses."""
-    return [part.strip() for part in re.split(r",(?![^()]*\))", text) if part.strip()]
+    """``"el2n,forgetting(never_learned=inf),loss@mean"`` at the commas outside brackets."""
+    return split_commas(text)
 
 
 def parse_scorer(request: str | Scorer | type[Scorer]) -> tuple[str, Scorer, StepRule | None]:
@@ -141,7 +141,7 @@ def parse_scorer(request: str | Scorer | type[Scorer]) -> tuple[str, Scorer, Ste
             "scorers", "score", request, "names like el2n, loss@mean or forgetting(never_learned=inf)"
         )
     name, text, rule_text = found["name"], found["options"], found["rule"]
-    scorer = make_scorer(name, _read_options(name, text or ""))
+    scorer = make_scorer(name, read_options(text or "", f"score: scorer {name!r}"))
     check_declared(scorer)
     rule = None if rule_text is None else StepRule.parse(rule_text)
     if rule is not None and isinstance(scorer, TrajectoryScorer):
@@ -161,7 +161,7 @@ def parse_scorer(request: str | Scorer | type[Scorer]) -> tuple[str, Scorer, Ste
             f"score: {name!r} is a class, so its step rule must pick one checkpoint "
             f"(last, first, early, epoch=K or step=K), got @{rule_text}."
         )
-    options = ",".join(part.replace(" ", "") for part in (text or "").split(",") if part.strip())
+    options = ",".join(part.replace(" ", "") for part in split_commas(text or ""))
     return f"{name}{f'({options})' if options else ''}{f'@{rule}' if rule else ''}", scorer, rule
 
 
@@ -219,21 +219,6 @@ def describe() -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def _read_options(name: str, text: str) -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    for pair in [part.strip() for part in text.split(",") if part.strip()]:
-        key, equals, value = (piece.strip() for piece in pair.partition("="))
-        if not equals or not key or not value:
-            raise bad_value("option", f"score: scorer {name!r}", pair, "of the form option=value")
-        if key in options:
-            raise InputError(f"score: scorer {name!r}: option {key!r} must be given once, got it twice.")
-        try:
-            options[key] = json.loads(value.lower() if value in ("True", "False") else value)
-        except json.JSONDecodeError:
-            options[key] = value
-    return options
 
 
 def _name_of(scorer: Scorer) -> str:
