@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from scoring.checkpoints import RUN, Checkpoints, HuggingFaceFolder, RunDirectory, trainer_checkpoints
@@ -21,10 +23,8 @@ def find_runs(path: str | Path) -> list[Checkpoints]:
         raise FileNotFoundError(f"score: run folder {str(path)!r} {what}.")
     if (path / RUN).is_file():
         return [_finished_run(path)]
-    found = [file.parent for depth in (1, 2) for file in path.glob("*/" * depth + RUN)]
-    found = [folder for folder in found if not _hidden(folder, path)]
-    if found:
-        return list(map(_finished_run, sorted(found, key=_natural)))
+    if folders_of_runs := _run_folders(path, 2):
+        return list(map(_finished_run, folders_of_runs))
     for folders in ([path], sorted(path.iterdir(), key=_natural)):
         found = [f for f in folders if (f / "config.json").is_file() or trainer_checkpoints(f)]
         if found:
@@ -33,6 +33,56 @@ def find_runs(path: str | Path) -> list[Checkpoints]:
         f"score: {str(path)!r} must hold a run (run.json), runs, a Hugging Face model (config.json) or the "
         "checkpoint-* folders of a Trainer, and holds none."
     )
+
+
+def read_runs(path: Path, depth: int = 2) -> list[RunDirectory]:
+    """The run directories at a path and in it, finished or not."""
+    return [
+        RunDirectory.open(folder)
+        for folder in ([path] if (path / RUN).is_file() else _run_folders(path, depth))
+    ]
+
+
+def place_of(run: Checkpoints) -> Path:
+    """The folder of a run; that of all folds of its seed, which are one run, if it is a fold."""
+    return run.path if run.fold is None else run.path.parent
+
+
+def model_of(run: Checkpoints) -> str | None:
+    """Name and options of the model of a run directory, as a user would ask for it; None where it is not known."""
+    spec = (run.config.get("model") or {}) if isinstance(run, RunDirectory) else {}
+    if "name" not in spec:
+        return None
+    options = ", ".join(
+        f"{key}={json.dumps(value)}"
+        for key, value in (spec.get("options") or {}).items()
+        if value is not None
+    )
+    return f"{spec['name']}({options})" if options else str(spec["name"])
+
+
+def check_one_model(runs: Sequence[Checkpoints]) -> None:
+    """Refuse runs of several models: the mean of their scores would be that of no model.
+
+    Raises:
+        InputError: naming the models and where their runs are.
+    """
+    by_model: dict[str, Path] = {}
+    for run in runs:
+        if (model := model_of(run)) is not None:
+            by_model.setdefault(model, place_of(run).parent)
+    if len(by_model) > 1:
+        listed = " and ".join(f"{model} in {str(place)!r}" for model, place in by_model.items())
+        raise InputError(
+            f"score: runs must be of one model to be averaged, got {listed}; score each by itself, or compare them "
+            "with `tamis compare`."
+        )
+
+
+def _run_folders(path: Path, depth: int) -> list[Path]:
+    """Folders with a run.json up to ``depth`` levels down, in natural order."""
+    found = [file.parent for level in range(1, depth + 1) for file in path.glob("*/" * level + RUN)]
+    return sorted((folder for folder in found if not _hidden(folder, path)), key=_natural)
 
 
 def _finished_run(path: Path) -> RunDirectory:

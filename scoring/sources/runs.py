@@ -14,7 +14,7 @@ import torch
 
 from scoring.checkpoints import Checkpoints, RunDirectory
 from scoring.errors import InputError, unknown_name
-from scoring.find_runs import find_runs
+from scoring.find_runs import check_one_model, find_runs, place_of
 from scoring.ids import find_rows
 from scoring.needs import Need, provided
 from scoring.null_inputs import null_inputs
@@ -101,8 +101,10 @@ class RunSource:
         self._other_losses: dict[str, OtherLosses] = {}
         self._told: set[str] = set()
         groups: dict[str, list[Checkpoints]] = {}
-        for run in find_runs(path):
-            place = run.path if run.fold is None else run.path.parent
+        found = find_runs(path)
+        check_one_model(found)
+        for run in found:
+            place = place_of(run)
             # Names alone may repeat: mlp/seed-0 and cnn/seed-0.
             inside = place.relative_to(path).as_posix() if place.is_relative_to(path) else "."
             groups.setdefault(place.name if inside == "." else inside, []).append(run)
