@@ -1,0 +1,142 @@
+"""Permutation of run labels: would a random relabelling of the runs set an example as far apart?
+
+Kwok et al. 2024 (arXiv 2401.01867; public code) compare the difference of replicate means with 100 random
+relabellings of the replicates, example by example. Few runs have few relabellings: with 5 against 5 there are 252, the
+observed one and its mirror are among them, and no p-value is below 2/252 = .008. At a false discovery rate of .05 that
+test therefore finds nothing, whatever the data, unless a sixth of all examples reach that smallest value together.
+
+``pooled_permutation`` compares each example with the relabelled statistics of *all* examples, as SAM does (Tusher,
+Tibshirani & Chu 2001, PNAS 98:5116), and so has p-values down to 1 / (relabellings x examples).
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from math import comb
+
+import numpy as np
+import numpy.typing as npt
+
+from scoring.compare.ranks import Floats
+from scoring.errors import InputError, bad_value
+
+MOST_ENUMERATED = 1000
+"""Up to so many relabellings all are used by the test of single examples."""
+CHUNK_CELLS = 1 << 22
+TIE = 1e-9
+"""Statistics closer than this, relative to the largest, count as equal: sums of the same numbers in another order."""
+
+
+def relabellings(first: int, second: int, most: int, seed: int) -> npt.NDArray[np.bool_]:
+    """Which runs count as the first architecture, (B, first + second).
+
+    Of at most 1,000 possible ones ``most``, or all but the observed labels and their mirror; of more, ``most`` random
+    ones.
+    """
+    runs = first + second
+    observed = np.arange(runs) < first
+    if comb(runs, first) <= MOST_ENUMERATED:
+        sets = np.zeros((comb(runs, first), runs), dtype=np.bool_)
+        for row, members in enumerate(combinations(range(runs), first)):
+            sets[row, list(members)] = True
+        same = (sets == observed).all(axis=1) | (sets == ~observed).all(axis=1)
+        sets = sets[~same]
+        if len(sets) <= most:
+            return sets
+        return sets[np.sort(np.random.default_rng(seed).choice(len(sets), most, replace=False))]
+    rng = np.random.default_rng(seed)
+    return np.stack([observed[rng.permutation(runs)] for _ in range(most)])
+
+
+def example_permutation(
+    first_RN: npt.ArrayLike, second_RN: npt.ArrayLike, *, permutations: int = 100, seed: int = 0
+) -> Floats:
+    """p of |difference of means| among relabellings of the runs, example by example, (N,).
+
+    Exact, as the share of all relabellings (the observed one among them) at least as extreme, if there are at
+    most 1,000; else (1 + number at least as extreme) / (1 + permutations) over random ones (Phipson & Smyth 2010).
+
+    Raises:
+        InputError: infinite values (use ranks), other shapes.
+    """
+    first, second = _checked(first_RN, second_RN, permutations, "example_permutation")
+    a, b = len(first), len(second)
+    both = np.concatenate([first, second])
+    both = both - both.mean(axis=0)
+    total = both.sum(axis=0)
+    observed = np.abs(first.mean(axis=0) - second.mean(axis=0))
+    limit = observed - TIE * np.abs(both).max(axis=0)
+    enumerated = comb(a + b, a) <= MOST_ENUMERATED
+    labels = relabellings(a, b, MOST_ENUMERATED if enumerated else permutations, seed)
+    extreme = np.full(both.shape[1], float(2 if a == b else 1) if enumerated else 1.0)
+    for some in _chunks(labels, both.shape[1]):
+        sums = some @ both
+        extreme += (np.abs(sums / a - (total - sums) / b) >= limit).sum(axis=0)
+    return extreme / (comb(a + b, a) if enumerated else 1 + len(labels))
+
+
+def pooled_permutation(
+    first_RN: npt.ArrayLike, second_RN: npt.ArrayLike, *, permutations: int = 100, seed: int = 0
+) -> Floats:
+    """p of SAM's d among the relabelled d of all examples, (N,): (1 + number at least as extreme) / (1 + B N).
+
+    d = |difference of means| / (its Welch standard error + s0), s0 the median standard error of all examples (Efron et
+    al. 2001), so that examples whose few runs happen to agree do not lead. The observed labels and their mirror are not
+    in the pool (of the 20 relabellings of 3 against 3 they would be a tenth of it). Sensitive examples stay in it:
+    under other labels their runs disagree and d is small, which lowers p at most by the share of insensitive examples, the
+    share that the Benjamini-Hochberg step leaves unused.
+
+    Raises:
+        InputError: infinite values (use ranks), other shapes, fewer than two runs.
+    """
+    first, second = _checked(first_RN, second_RN, permutations, "pooled_permutation")
+    a, b = len(first), len(second)
+    if min(a, b) < 2:
+        raise bad_value("runs", "pooled_permutation", (a, b), "at least 2 of each architecture")
+    both = np.concatenate([first, second])
+    both = both - both.mean(axis=0)
+    total, squares = both.sum(axis=0), (both**2).sum(axis=0)
+    both_squared = both**2
+
+    def difference_and_error(labels: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
+        sums, powers = labels @ both, labels @ both_squared
+        rest, others = total - sums, squares - powers
+        variance = np.maximum(powers - sums**2 / a, 0) / (a - 1) / a
+        variance += np.maximum(others - rest**2 / b, 0) / (b - 1) / b
+        return np.abs(sums / a - rest / b), np.sqrt(variance)
+
+    difference, error = difference_and_error((np.arange(a + b) < a)[None])
+    s0 = float(np.median(error))
+    if s0 == 0:
+        s0 = float(error.mean()) or 1.0
+    observed = (difference / (error + s0))[0]
+    order = np.argsort(observed, kind="stable")
+    limits = observed[order] * (1 - TIE)
+    labels = relabellings(a, b, permutations, seed)
+    extreme = np.zeros(len(observed))
+    for some in _chunks(labels, both.shape[1]):
+        difference, error = difference_and_error(some)
+        for d_N in difference / (error + s0):
+            d_N.sort()
+            extreme += len(d_N) - np.searchsorted(d_N, limits, side="left")
+    p = np.empty_like(observed)
+    p[order] = (1 + extreme) / (1 + len(labels) * len(observed))
+    return p
+
+
+def _checked(
+    first: npt.ArrayLike, second: npt.ArrayLike, permutations: int, owner: str
+) -> tuple[Floats, Floats]:
+    x, y = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or not len(x) or not len(y):
+        raise bad_value("runs", owner, (x.shape, y.shape), "two arrays (runs, examples) of the same examples")
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise InputError(f"{owner}: values must be finite, and some are not; give ranks instead.")
+    if permutations < 1:
+        raise bad_value("permutations", owner, permutations, "at least 1")
+    return x, y
+
+
+def _chunks(labels: npt.NDArray[np.bool_], count: int) -> list[Floats]:
+    rows = max(1, CHUNK_CELLS // max(count, 1))
+    return [labels[start : start + rows].astype(np.float64) for start in range(0, len(labels), rows)]
