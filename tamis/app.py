@@ -16,7 +16,7 @@ from typing import Annotated, Any, ParamSpec, TypeVar
 import typer
 from typer.core import TyperGroup
 
-ORDER = ("train", "score", "retrain", "select", "report", "apply", "show", "list", "demo")
+ORDER = ("train", "score", "retrain", "select", "report", "apply", "compare", "show", "list", "demo")
 
 
 class OneSentence(TyperGroup):

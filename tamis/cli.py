@@ -9,6 +9,7 @@ import typer
 
 from tamis.app import app, command, main
 from tamis.apply_command import apply
+from tamis.compare_command import compare
 from tamis.options import (
     Features,
     Id,
@@ -28,7 +29,20 @@ from tamis.score_command import score
 from tamis.select_command import select
 from tamis.train_command import train
 
-__all__ = ["app", "apply", "demo", "list_", "main", "report", "retrain", "score", "select", "show", "train"]
+__all__ = [
+    "app",
+    "apply",
+    "compare",
+    "demo",
+    "list_",
+    "main",
+    "report",
+    "retrain",
+    "score",
+    "select",
+    "show",
+    "train",
+]
 
 
 @command

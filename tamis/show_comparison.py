@@ -1,0 +1,51 @@
+"""What ``tamis compare`` prints: every section's answer, then its tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from scoring.compare.writing import headline, number, preamble
+from scoring.lines import one_line
+from tamis.grid import console, grid
+
+if TYPE_CHECKING:
+    from scoring.compare.run import Comparison
+
+MOST_ROWS = 20
+
+
+def show_comparison(comparison: Comparison, out: Path | None) -> None:
+    """To the terminal; long tables are cut, their rest stands in the report."""
+    screen = console()
+    screen.print(escape(headline(comparison.about)), style="bold")
+    for sentence in preamble(comparison.about):
+        screen.print(escape(one_line(sentence)))
+    for section in comparison.sections:
+        screen.print(f"\n[bold]{escape(one_line(section.title))}[/bold]")
+        for sentence in section.sentences:
+            screen.print(escape(one_line(sentence)))
+        for listing in section.listings:
+            rows = [[number(value) for value in row] for row in listing.rows[:MOST_ROWS]]
+            left = next(
+                (
+                    at
+                    for at in range(len(listing.header))
+                    if any(not isinstance(row[at], str | None) for row in listing.rows)
+                ),
+                len(listing.header),
+            )
+            screen.print()
+            screen.print(
+                grid(one_line(listing.caption), [one_line(name) for name in listing.header], rows, left=left)
+            )
+            if len(listing.rows) > MOST_ROWS:
+                screen.print(f"... and {len(listing.rows) - MOST_ROWS:,} more rows")
+    if out is not None:
+        screen.print(
+            f"\nWritten to {escape(str(out))}: report.md, summary.json, figures and rows per example."
+        )
+    else:
+        screen.print("\n--out FOLDER writes the whole report, with figures and rows per example.")
