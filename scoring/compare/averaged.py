@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from scoring.compare.crossed_error import Estimate, estimate, jackknife_variance
+from scoring.compare.crossed_error import Estimates, estimate, jackknife_variance
 from scoring.compare.rank_gram import centred_ranks, correlations
-from scoring.compare.ranks import Floats
+from scoring.compare.ranks import Floats, average_ranks
 from scoring.compare.run_pairs import RunPairs
-from scoring.compare.run_scores import RunScores
 from scoring.compare.spearman_error import mean_influences, standard_ranks
 
 Ints = npt.NDArray[np.int64]
@@ -48,7 +47,7 @@ class AveragedCorrelations:
             total += centred.T @ centred * (len(each) - 1) / len(each)
         return total
 
-    def estimate(self) -> Estimate:
+    def estimates(self) -> Estimates:
         """The correlations with intervals, (C, C)."""
         over_examples = np.zeros_like(self.rho)
         over_examples[self.pairs] = np.diagonal(self.examples_covariance)
@@ -60,19 +59,22 @@ class AveragedCorrelations:
         )
 
 
-def averaged_score(scores: RunScores, score: str, architecture: str) -> Floats:
-    """Mean over the runs, (N,), high = hard; where infinities of both signs meet, the mean of the ranks stands in.
+def mean_of_runs(values_RN: Floats) -> Floats:
+    """Mean over the runs, (N,); where infinities of both signs meet, the mean of the ranks stands in.
 
-    As in the authors' protocol values are averaged, then ranked. A score with an example that is +inf in one run and
-    -inf in another has no mean there, so all of that score is averaged as ranks.
+    As in the authors' protocol values are averaged, then ranked. With an example that is +inf in one run and -inf in
+    another there is no mean, and all examples get the mean of their ranks.
     """
     with np.errstate(invalid="ignore"):
-        mean: Floats = scores.values(score, architecture).mean(axis=0)
-    return scores.ranks(score, architecture).mean(axis=0) if np.isnan(mean).any() else mean
+        mean: Floats = values_RN.mean(axis=0)
+    return np.stack([average_ranks(run) for run in values_RN]).mean(axis=0) if np.isnan(mean).any() else mean
 
 
 def averaged_correlations(columns_CN: Floats, runs: RunPairs, rows: Ints) -> AveragedCorrelations:
-    """Correlations of C averaged columns; ``runs`` are those of single runs, ``rows`` the examples whose influence counts."""
+    """Correlations of C averaged columns; ``runs`` are those of single runs.
+
+    ``rows`` are the examples whose influence is measured, for the variance over examples.
+    """
     ranks = np.stack([centred_ranks(values) for values in columns_CN])
     count = len(ranks)
     influence = mean_influences(

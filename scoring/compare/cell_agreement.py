@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.compare.attenuation import disattenuated
-from scoring.compare.averaged import averaged_correlations, averaged_score
+from scoring.compare.averaged import averaged_correlations, mean_of_runs
 from scoring.compare.cell_correlations import cell_correlations
-from scoring.compare.crossed_error import Estimate, estimate, jackknife_variance
+from scoring.compare.crossed_error import Estimates, estimate, jackknife_variance
 from scoring.compare.kendall import MOST_ROWS as KENDALL_ROWS
 from scoring.compare.kendall import hashed_rows, tau_b_matrix
 from scoring.compare.kept_sets import jaccard, jaccard_by_chance
@@ -39,8 +39,8 @@ class Corrected:
         impossible: The latter, (G, G) bool: the errors of two runs are not independent.
     """
 
-    between: Estimate
-    corrected: Estimate
+    between: Estimates
+    corrected: Estimates
     impossible: npt.NDArray[np.bool_]
 
 
@@ -48,7 +48,7 @@ class Corrected:
 class Averaged:
     """Agreement of C averaged columns, (C, C): scores of one architecture, or one score in several."""
 
-    rho: Estimate
+    rho: Estimates
     """Spearman."""
     kendall: Floats
     """Tau-b over ``kendall_rows`` examples."""
@@ -67,7 +67,7 @@ class CellAgreement:
     names: tuple[str, ...]
     runs: int
     averaged: Averaged
-    within: Estimate | None
+    within: Estimates | None
     """Mean Spearman correlation of two scores of the same run; None with one run, as all below."""
     between: Corrected | None
     jaccard_within: Floats | None
@@ -91,7 +91,7 @@ def cell_agreement(
     """How the scores of one architecture agree; ``keep`` is the share of hardest examples whose sets are compared."""
     cells = cell_correlations(scores, keep)
     pairs, common = cells.rho[architecture], cells.common[architecture]
-    means = np.stack([averaged_score(scores, score, architecture) for score in scores.scores])
+    means = np.stack([mean_of_runs(scores.values(score, architecture)) for score in scores.scores])
     averaged = _averaged(scores, means, pairs, cells.kept, seed)
     runs = len(scores.runs[architecture])
     if runs < 2:
@@ -109,31 +109,29 @@ def cell_agreement(
         runs=runs,
         averaged=averaged,
         within=_estimate(pairs.within(), influence, pairs.replicates(pairs.within), len(scores)),
-        between=_between(pairs, z_CN, len(scores)),
+        between=between_estimates(pairs, z_CN, len(scores)),
         jaccard_within=jaccard_within,
         jaccard_between=jaccard(common.between(), cells.kept),
     )
 
 
-def across_agreement(
-    scores: RunScores, score: str, *, keep: float = 0.3, seed: int = 0
-) -> AcrossAgreement:
+def across_agreement(scores: RunScores, score: str, *, keep: float = 0.3, seed: int = 0) -> AcrossAgreement:
     """How one score agrees between the architectures, of which there must be at least two."""
     cells, names = cell_correlations(scores, keep), scores.architectures
-    means = np.stack([averaged_score(scores, score, name) for name in names])
+    means = np.stack([mean_of_runs(scores.values(score, name)) for name in names])
     rows = hashed_rows(scores.ids, MOST_ROWS, seed)
     z_CN = standard_ranks(np.concatenate([scores.values(score, name)[:, rows] for name in names]))
     return AcrossAgreement(
         score=score,
         architectures=names,
         averaged=_averaged(scores, means, cells.across[score], cells.kept, seed),
-        single=_between(cells.across[score], z_CN, len(scores)),
+        single=between_estimates(cells.across[score], z_CN, len(scores)),
     )
 
 
-def corrected_estimate(
+def corrected_estimates(
     between: Floats, influence: Floats, replicates: Sequence[Floats], examples: int
-) -> Estimate:
+) -> Estimates:
     """Correlations corrected for attenuation with intervals, (G, G), by the delta method and the jackknife.
 
     Args:
@@ -161,21 +159,25 @@ def _correct(between: Floats) -> Floats:
     return disattenuated(between, own[:, None], own)
 
 
-def _between(pairs: RunPairs, z_CN: Floats, examples: int) -> Corrected:
+def between_estimates(pairs: RunPairs, z_CN: Floats, examples: int) -> Corrected:
+    """Correlations between runs with intervals; ``z_CN`` are standard ranks of the same columns, of some examples."""
     between, replicates = pairs.between(), pairs.replicates(pairs.between)
     influence = mean_influences(z_CN, pairs.block_C, pairs.run_C, False)
-    corrected = corrected_estimate(between, influence, replicates, examples)
+    corrected = corrected_estimates(between, influence, replicates, examples)
     impossible = corrected.low > 1 + 1e-9
     return Corrected(
         between=_estimate(between, influence, replicates, examples),
-        corrected=Estimate(
-            *(np.where(impossible, np.nan, each) for each in (corrected.values, corrected.low, corrected.high))
+        corrected=Estimates(
+            *(
+                np.where(impossible, np.nan, each)
+                for each in (corrected.values, corrected.low, corrected.high)
+            )
         ),
         impossible=impossible,
     )
 
 
-def _estimate(values: Floats, influence: Floats, replicates: Sequence[Floats], examples: int) -> Estimate:
+def _estimate(values: Floats, influence: Floats, replicates: Sequence[Floats], examples: int) -> Estimates:
     over_runs = [(jackknife_variance(each), len(each)) for each in replicates]
     return estimate(values, variance_of_mean(influence, examples), examples, over_runs)
 
@@ -186,7 +188,7 @@ def _averaged(scores: RunScores, means_CN: Floats, pairs: RunPairs, kept: int, s
     overlap = jaccard(sets @ sets.T, kept)
     np.fill_diagonal(overlap, 1.0)
     return Averaged(
-        rho=averaged_correlations(means_CN, pairs, rows).estimate(),
+        rho=averaged_correlations(means_CN, pairs, rows).estimates(),
         kendall=tau_b_matrix(means_CN[:, few]),
         kendall_rows=len(few),
         jaccard=overlap,

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scoring.compare.averaged import AveragedCorrelations, averaged_correlations, averaged_score
+from scoring.compare.averaged import averaged_correlations, mean_of_runs
 from scoring.compare.cell_correlations import cell_correlations
-from scoring.compare.crossed_error import Estimate, estimate
+from scoring.compare.crossed_error import Estimates, estimate
 from scoring.compare.kendall import hashed_rows
 from scoring.compare.one_factor import LEAST_SCORES, OneFactor, factor_loadings, one_factor
 from scoring.compare.ranks import Floats
@@ -52,15 +52,15 @@ class Components:
     runs: int
     rho: Floats
     explained: Floats
-    first_share: Estimate
+    first_share: Estimates
     loadings: Floats
-    first_loadings: Estimate
+    first_loadings: Estimates
     to_99: int
     chance: Floats
     beyond_chance: int
     factor: OneFactor | None
-    factor_share: Estimate | None
-    factor_loadings: Estimate | None
+    factor_share: Estimates | None
+    factor_loadings: Estimates | None
 
 
 def components(
@@ -77,7 +77,7 @@ def components(
     ``keep`` decides nothing here; with that of ``cell_agreement`` the correlations of runs are not measured twice.
     """
     chosen = scores.scores if among is None else tuple(among)
-    averaged = {score: averaged_score(scores, score, architecture) for score in chosen}
+    averaged = {score: mean_of_runs(scores.values(score, architecture)) for score in chosen}
     names = tuple(score for score, values in averaged.items() if values.min() < values.max())
     if len(names) < 2:
         return None
@@ -91,7 +91,9 @@ def components(
     above = explained > chance
     numbers = [_numbers(rho[None])[0]]
     over_examples, over_runs = (
-        _numbers(_drawn(rho, covariance, resamples, derive_seed("components", seed, part))).var(axis=0, ddof=1)
+        _numbers(_drawn(rho, covariance, resamples, derive_seed("components", seed, part))).var(
+            axis=0, ddof=1
+        )
         for part, covariance in enumerate((measured.examples_covariance, measured.runs_covariance()))
     )
     sets = [(over_runs, len(each)) for each in measured.run_replicates]
@@ -144,8 +146,10 @@ def parallel_analysis(scores: int, examples: int, seed: int = 0) -> Floats:
 
 
 def congruence(a: Floats, b: Floats) -> float:
-    """Tucker's phi of two vectors of loadings, in [-1, 1]: their cosine. From .95 on factors count as equal, from .85 as
-    fairly similar (Lorenzo-Seva and Ten Berge 2006)."""
+    """Tucker's phi of two vectors of loadings, in [-1, 1]: their cosine.
+
+    From .95 on factors count as equal, from .85 as fairly similar (Lorenzo-Seva and Ten Berge 2006).
+    """
     return float(a @ b / np.sqrt((a @ a) * (b @ b)))
 
 
@@ -170,12 +174,12 @@ def _drawn(rho: Floats, covariance_PP: Floats, resamples: int, seed: int) -> Flo
     return found
 
 
-def _parts(found: Estimate, count: int) -> list[Estimate]:
+def _parts(found: Estimates, count: int) -> list[Estimates]:
     """The numbers of ``_numbers`` again as shares in [0, 1] and loadings in [-1, 1]."""
-    spans: list[tuple[object, float]] = [
+    spans: list[tuple[int | slice, float]] = [
         (0, 0.0), (slice(1, count + 1), -1.0), (count + 1, 0.0), (slice(count + 2, None), -1.0),
     ]  # fmt: skip
     return [
-        Estimate(*(np.clip(each[span], least, 1.0) for each in (found.values, found.low, found.high)))  # type: ignore[index]
+        Estimates(*(np.clip(each[span], least, 1.0) for each in (found.values, found.low, found.high)))
         for span, least in spans
     ]

@@ -14,8 +14,8 @@ ALIKE = 1 - 1e-6
 def copies(scores: RunScores) -> dict[str, list[str]]:
     """The first of the scores that rank alike in every run of every architecture -> the others (often none).
 
-    Loss and confidence of one checkpoint, for example: a loss is -log of a confidence. Copies inflate the share of a first
-    component, as what they share is counted once for each. Averages over steps or runs of copies are no copies.
+    Loss and confidence of one checkpoint, for example: a loss is -log of a confidence. Copies inflate the share of a
+    first component, as what they share is counted once for each. Averages over steps or runs of copies are no copies.
     """
     first, *rest = scores.scores
     groups: dict[str, list[str]] = {first: []}

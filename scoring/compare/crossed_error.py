@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy import stats
 
 from scoring.compare.ranks import Floats
@@ -22,12 +24,35 @@ LEAST_RUNS = 3
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Estimates:
     """Numbers of one shape with 95 % intervals; NaN where there is no number or no interval."""
 
     values: Floats
     low: Floats
     high: Floats
+
+    def at(self, *place: int) -> Estimates:
+        """One of them (or a row)."""
+        return Estimates(*(np.asarray(each[place]) for each in (self.values, self.low, self.high)))
+
+    def words(self) -> str:
+        """``0.873 (0.861 to 0.884)``, of a single number."""
+        value, low, high = float(self.values), float(self.low), float(self.high)
+        if np.isnan(value):
+            return "undefined"
+        return f"{value:.3f}" if np.isnan(low) else f"{value:.3f} ({low:.3f} to {high:.3f})"
+
+    def document(self) -> dict[str, Any]:
+        """For JSON: nested lists with None for NaN."""
+        return {"value": blank(self.values), "low": blank(self.low), "high": blank(self.high)}
+
+
+def blank(values: npt.ArrayLike) -> Any:
+    """Numbers as nested lists, None for NaN."""
+    array = np.asarray(values, dtype=np.float64)
+    found = array.astype(object)
+    found[np.isnan(array)] = None
+    return found.tolist() if array.ndim else found.item()
 
 
 def jackknife_variance(replicates: Floats) -> Floats:
@@ -46,7 +71,7 @@ def estimate(
     over_runs: Sequence[tuple[Floats, int]] = (),
     *,
     bounded: bool = True,
-) -> Estimate:
+) -> Estimates:
     """95 % intervals from variances over examples and over runs.
 
     Args:
@@ -61,14 +86,14 @@ def estimate(
     variance = sum((part for part, _ in parts), np.zeros_like(values))
     with np.errstate(invalid="ignore", divide="ignore"):
         freedom = variance**2 / sum((part**2 / df for part, df in parts), np.zeros_like(values))
-        width = np.where(
-            variance > 0, stats.t.ppf(0.975, np.where(variance > 0, freedom, 1)), 0.0
-        ) * np.sqrt(variance)
+        width = np.where(variance > 0, stats.t.ppf(0.975, np.where(variance > 0, freedom, 1)), 0.0) * np.sqrt(
+            variance
+        )
         width = np.where(np.isnan(values) | np.isnan(variance), np.nan, width)
         if not bounded:
-            return Estimate(values, values - width, values + width)
+            return Estimates(values, values - width, values + width)
         exact = np.abs(values) >= 1
         centre = np.arctanh(np.where(exact, 0.0, values))
         reach = width / (1 - np.where(exact, 0.0, values) ** 2)
         low, high = np.tanh(centre - reach), np.tanh(centre + reach)
-    return Estimate(values, np.where(exact, values, low), np.where(exact, values, high))
+    return Estimates(values, np.where(exact, values, low), np.where(exact, values, high))

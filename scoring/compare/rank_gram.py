@@ -38,7 +38,8 @@ class ColumnScratch:
 
     def __init__(self, columns: int, rows: int) -> None:
         self.shape = (columns, rows)
-        self._file = tempfile.TemporaryFile() if columns * rows * 4 > IN_MEMORY_BYTES else None
+        large = columns * rows * 4 > IN_MEMORY_BYTES
+        self._file = tempfile.TemporaryFile() if large else None  # noqa: SIM115 (closed in __exit__)
         self._data: npt.NDArray[np.float32] = (
             np.zeros(self.shape, dtype=np.float32)
             if self._file is None

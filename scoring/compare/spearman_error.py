@@ -1,10 +1,10 @@
 """Standard errors of Spearman correlations over examples: the influence of every example, ties included.
 
-Spearman's correlation is a functional of the joint distribution of two columns; its influence function has a term for the
-example's own ranks, two for the ranks that it shifts, and one for the spread of the ranks where there are ties. The
-mean square of the influences over N is the variance of the estimate (Hampel 1974; the infinitesimal jackknife). Because
-the influence of a mean of correlations is the mean of influences, it costs one sort per column, whatever the number
-of pairs.
+Spearman's correlation is a functional of the joint distribution of two columns; its influence function has a term for
+the example's own ranks, two for the ranks that it shifts, and one for the spread of the ranks where there are ties.
+The mean square of the influences over N is the variance of the estimate (Hampel 1974; the infinitesimal jackknife).
+Because the influence of a mean of correlations is the mean of influences, it costs one sort per column, whatever the
+number of pairs.
 """
 
 from __future__ import annotations

@@ -1,0 +1,340 @@
+"""Section: do scores call the same examples hard, within a run, over runs, and over architectures?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from scoring.compare.agreement import Agreement
+from scoring.compare.attenuation import LEAST_RELIABILITY
+from scoring.compare.cell_agreement import AcrossAgreement, CellAgreement, across_agreement, cell_agreement
+from scoring.compare.crossed_error import LEAST_RUNS, Estimates, blank
+from scoring.compare.ranks import Floats
+from scoring.compare.run_scores import RunScores
+from scoring.compare.section import Cell, Listing, Request, Section
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NAME, TITLE = "agreement", "Agreement of scores"
+MOST_ROWS = 60
+"""A longer listing is cut to the lowest pair of each score; the Parquet file has all."""
+
+
+def section(scores: RunScores, request: Request) -> Section:
+    """Spearman, Kendall and Jaccard between scores, runs and architectures, raw and corrected for attenuation."""
+    several = len(scores.architectures) > 1
+    if len(scores.scores) < 2 and not several:
+        return Section(
+            NAME, TITLE, ["There is one score in one architecture: agreement needs two of either."]
+        )
+    cells = [cell_agreement(scores, a, keep=request.keep, seed=request.seed) for a in scores.architectures]
+    across = [
+        across_agreement(scores, s, keep=request.keep, seed=request.seed)
+        for s in (scores.scores if several else ())
+    ]
+    sentences: list[str] = []
+    listings: list[Listing] = []
+    figures: dict[str, Callable[[], Figure]] = {}
+    tables: dict[str, pa.Table] = {}
+    if len(scores.scores) > 1:
+        order = _order(cells, len(scores))
+        for number, found in enumerate(cells, 1):
+            sentences += [*_said_of_scores(found, request.keep), *_said_of_correction(found)]
+            listings.append(_scores_listing(found))
+            stem = "agreement" if not several else f"agreement_{number}_{_safe(found.architecture)}"
+            figures[stem] = partial(_draw_cells, found, order)
+        tables["agreement_pairs"] = _table(row for found in cells for row in _pair_rows(found))
+    if several:
+        sentences += _said_of_architectures(across, [found.runs for found in cells])
+        listings.append(_across_listing(across))
+        figures["agreement_architectures"] = partial(_draw_across, across)
+        tables["agreement_architectures"] = _table(row for found in across for row in _across_rows(found))
+    sentences.append(_said_of_intervals(cells))
+    document = {
+        "keep": request.keep,
+        "architectures": {found.architecture: _cell_document(found) for found in cells},
+        "scores": {found.score: _across_document(found) for found in across},
+    }
+    return Section(NAME, TITLE, sentences, listings, figures, document, tables)
+
+
+def _said_of_scores(found: CellAgreement, keep: float) -> Iterator[str]:
+    rho = found.averaged.rho
+    if found.within is None or found.between is None:
+        yield (
+            f"{found.architecture}: two scores agree at Spearman {_mean(rho.values):.3f} on average (Kendall "
+            f"{_mean(found.averaged.kendall):.3f}). There is one run, so nothing is said of other runs; score several "
+            "with per_run=True (--per-run)."
+        )
+    else:
+        yield (
+            f"{found.architecture}: two scores agree at Spearman {_mean(found.within.values):.3f} on average in the "
+            f"same run, {_mean(found.between.between.values):.3f} in different runs, {_mean(rho.values):.3f} averaged "
+            f"over {found.runs} runs, and {_mean(found.between.corrected.values):.3f} corrected for the noise of runs."
+        )
+    pairs = [pair for pair in combinations(range(len(found.names)), 2) if not np.isnan(rho.values[pair])]
+    if not pairs:
+        yield f"{found.architecture}: scores that give every example the same value agree with none."
+        return
+    high, low = max(pairs, key=lambda p: rho.values[p]), min(pairs, key=lambda p: rho.values[p])
+    ends = [f"{found.names[i]} and {found.names[j]} at {rho.at(i, j).words()}" for i, j in (high, low)]
+    yield f"{found.architecture}: closest are {ends[0]}" + (f", farthest {ends[1]}." if high != low else ".")
+    yield (
+        f"{found.architecture}: of the hardest {keep * 100:.3g} % two scores share a Jaccard index of "
+        f"{_mean(found.averaged.jaccard):.3f} on average; by chance it would be {found.averaged.jaccard_chance:.3f}."
+    )
+
+
+def _said_of_correction(found: CellAgreement) -> Iterator[str]:
+    if found.between is None:
+        return
+    own, names = np.diagonal(found.between.between.values), found.names
+    noisy = [f"{name} ({rho:.2f})" for name, rho in zip(names, own) if rho < LEAST_RELIABILITY]
+    if noisy:
+        yield (
+            f"{found.architecture}: single runs say too little for a correction (reliability below "
+            f"{LEAST_RELIABILITY}) of {', '.join(noisy)}."
+        )
+    constant = [name for name, rho in zip(names, own) if np.isnan(rho)]
+    if constant:
+        yield f"{found.architecture}: constant in some run, and so without correlations: {', '.join(constant)}."
+    upper = np.triu(np.ones((len(names), len(names)), dtype=np.bool_), 1)
+    with np.errstate(invalid="ignore"):
+        over = int((upper & (found.between.corrected.values > 1 + 1e-9)).sum())
+    if over:
+        yield (
+            f"{found.architecture}: {over} corrected {_values(over)} above 1 by no more than sampling error: "
+            "read 1, the same order but for noise."
+        )
+    impossible = int((upper & found.between.impossible).sum())
+    if impossible:
+        yield (
+            f"{found.architecture}: {impossible} corrected {_values(impossible)} would be above 1 by more than "
+            "sampling error and so not given: different runs have errors in common."
+        )
+
+
+def _said_of_architectures(across: Sequence[AcrossAgreement], counts: Sequence[int]) -> Iterator[str]:
+    rows = [row for found in across for row in _across_rows(found)]
+    known = [row for row in rows if row["averaged"] is not None]
+    if not known:
+        yield "No score varies in two architectures: nothing is said of their agreement."
+        return
+    mean = float(np.mean([row["averaged"] for row in known]))
+    corrected = [row["corrected"] for row in rows if row["corrected"] is not None]
+    after = f", and {np.mean(corrected):.3f} corrected for the noise of runs" if corrected else ""
+    averaged = " when averaged over runs" if any(runs > 1 for runs in counts) else ""
+    yield f"The same score in two architectures agrees at Spearman {mean:.3f} on average{averaged}{after}."
+    if len(known) > 1:
+        lowest = min(
+            known, key=lambda row: row["corrected"] if row["corrected"] is not None else row["averaged"]
+        )
+        value = lowest["corrected"] if lowest["corrected"] is not None else lowest["averaged"]
+        yield (
+            f"Architectures differ most in {lowest['score']}, between {lowest['a']} and {lowest['b']}: {value:.3f}"
+            f"{' corrected' if lowest['corrected'] is not None else ''}."
+        )
+
+
+def _said_of_intervals(cells: Sequence[CellAgreement]) -> str:
+    few = [found.architecture for found in cells if found.runs < LEAST_RUNS]
+    if len(few) == len(cells):
+        return "Intervals are 95 % over examples alone: they say nothing of other runs, for which 3 runs are needed."
+    but = f"; of {', '.join(few)}, with fewer than 3 runs, over examples alone" if few else ""
+    return f"Intervals are 95 % over examples and runs, both drawn{but}."
+
+
+def _scores_listing(found: CellAgreement) -> Listing:
+    """One row per score: reliability, mean agreement with the others, the closest of them."""
+    rows: list[list[Cell]] = []
+    rho = np.where(np.eye(len(found.names)) > 0, np.nan, found.averaged.rho.values)
+    for i, name in enumerate(found.names):
+        row: list[Cell] = [name]
+        if found.between is not None:
+            row.append(_cell(found.between.between.values[i, i]))
+        if np.isnan(rho[i]).all():
+            rows.append([*row, None, None, None, None, None])
+            continue
+        j = int(np.nanargmax(rho[i]))
+        closest = found.averaged.rho.at(i, j)
+        row += [_cell(np.nanmean(rho[i])), found.names[j]]
+        rows.append(
+            [*row, closest.words(), _cell(found.averaged.kendall[i, j]), _cell(found.averaged.jaccard[i, j])]
+        )
+    single = ["single-run reliability"] if found.between is not None else []
+    header = ["score", *single, "mean with others", "closest", "Spearman (95 %)", "Kendall", "Jaccard"]
+    over = f", averaged over {found.runs} runs" if found.runs > 1 else ""
+    sample = f"; Kendall over {found.averaged.kendall_rows:,} examples"
+    return Listing(header, rows, f"Agreement of scores of {found.architecture}{over}{sample}")
+
+
+def _across_listing(across: Sequence[AcrossAgreement]) -> Listing:
+    rows = [list(_across_rows(found)) for found in across]
+    cut = sum(len(each) for each in rows) > MOST_ROWS
+    if cut:
+        rows = [sorted(each, key=lambda row: (row["averaged"] is None, row["averaged"]))[:1] for each in rows]
+    header = [
+        "score",
+        "a",
+        "b",
+        "single",
+        "averaged",
+        "low",
+        "high",
+        "corrected",
+        "low",
+        "high",
+        "Kendall",
+        "Jaccard",
+    ]
+    keys = [
+        "score", "a", "b", "single", "averaged", "averaged_low", "averaged_high", "corrected", "corrected_low",
+        "corrected_high", "kendall", "jaccard",
+    ]  # fmt: skip
+    caption = "The same score in two architectures" + (": the pair that agrees least" if cut else "")
+    return Listing(header, [[row[key] for key in keys] for each in rows for row in each], caption)
+
+
+def _pair_rows(found: CellAgreement) -> Iterator[dict[str, Any]]:
+    single = found.between
+    for i, a in enumerate(found.names):
+        for j in range(i if single is not None else i + 1, len(found.names)):
+            yield {
+                "architecture": found.architecture, "a": a, "b": found.names[j],
+                **_flat("within", found.within, i, j),
+                **_flat("between", None if single is None else single.between, i, j),
+                **_flat("averaged", found.averaged.rho, i, j),
+                **_flat("corrected", None if single is None else single.corrected, i, j),
+                "kendall": _cell(found.averaged.kendall[i, j]),
+                "jaccard_within": None if found.jaccard_within is None else _cell(found.jaccard_within[i, j]),
+                "jaccard_between": None if found.jaccard_between is None else _cell(found.jaccard_between[i, j]),
+                "jaccard_averaged": _cell(found.averaged.jaccard[i, j]),
+            }  # fmt: skip
+
+
+def _across_rows(found: AcrossAgreement) -> Iterator[dict[str, Any]]:
+    for i, j in combinations(range(len(found.architectures)), 2):
+        yield {
+            "score": found.score, "a": found.architectures[i], "b": found.architectures[j],
+            **_flat("single", found.single.between, i, j),
+            **_flat("averaged", found.averaged.rho, i, j),
+            **_flat("corrected", found.single.corrected, i, j),
+            "kendall": _cell(found.averaged.kendall[i, j]),
+            "jaccard": _cell(found.averaged.jaccard[i, j]),
+        }  # fmt: skip
+
+
+def _cell_document(found: CellAgreement) -> dict[str, Any]:
+    known: dict[str, Any] = {
+        "names": found.names, "runs": found.runs, "averaged": found.averaged.rho.document(),
+        "kendall": blank(found.averaged.kendall), "kendall_examples": found.averaged.kendall_rows,
+        "jaccard_averaged": blank(found.averaged.jaccard), "kept": found.averaged.kept,
+        "jaccard_by_chance": found.averaged.jaccard_chance,
+    }  # fmt: skip
+    if found.within is not None and found.between is not None:
+        assert found.jaccard_within is not None and found.jaccard_between is not None
+        known |= {
+            "within": found.within.document(), "between": found.between.between.document(),
+            "corrected": found.between.corrected.document(), "impossible": found.between.impossible.tolist(),
+            "jaccard_within": blank(found.jaccard_within), "jaccard_between": blank(found.jaccard_between),
+        }  # fmt: skip
+    return known
+
+
+def _across_document(found: AcrossAgreement) -> dict[str, Any]:
+    return {
+        "architectures": found.architectures, "single": found.single.between.document(),
+        "corrected": found.single.corrected.document(), "averaged": found.averaged.rho.document(),
+        "kendall": blank(found.averaged.kendall), "jaccard": blank(found.averaged.jaccard),
+    }  # fmt: skip
+
+
+def _order(cells: Sequence[CellAgreement], rows: int) -> list[int]:
+    """Similar scores side by side, the same for all architectures: by the mean of their matrices."""
+    rho = np.stack([found.averaged.rho.values for found in cells])
+    known = ~np.isnan(rho)
+    mean = np.where(known, rho, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    names = cells[0].names
+    return [names.index(name) for name in Agreement(names, mean, rows).ordered().names]
+
+
+def _draw_cells(found: CellAgreement, order: Sequence[int]) -> Figure:
+    from scoring.plots.agreement import agreement_panels
+
+    chosen = np.ix_(order, order)
+    panels = {"averaged": found.averaged.rho.values[chosen]}
+    if found.within is not None and found.between is not None:
+        panels = {
+            "same run": found.within.values[chosen],
+            "different runs (diagonal: reliability)": found.between.between.values[chosen],
+            f"mean of {found.runs} runs": panels["averaged"],
+            "corrected for the noise of runs": found.between.corrected.values[chosen],
+        }
+    else:
+        panels = {"Spearman": panels["averaged"], "Kendall": found.averaged.kendall[chosen]}
+    return agreement_panels(
+        [found.names[i] for i in order], panels, title=f"Agreement of scores: {found.architecture}"
+    )
+
+
+def _draw_across(across: Sequence[AcrossAgreement]) -> Figure:
+    from scoring.plots.agreement import architecture_map
+
+    kinds = across[0].architectures
+    pairs = list(combinations(range(len(kinds)), 2))
+
+    def of(matrices: list[Floats]) -> Floats:
+        return np.array([[matrix[pair] for pair in pairs] for matrix in matrices])
+
+    panels = {
+        "single runs": of([found.single.between.values for found in across]),
+        "averaged over runs": of([found.averaged.rho.values for found in across]),
+        "corrected for noise": of([found.single.corrected.values for found in across]),
+    }
+    if np.isnan(panels["corrected for noise"]).all():
+        panels = {"Spearman": panels["averaged over runs"]}
+    return architecture_map(
+        [found.score for found in across], [f"{kinds[i]} – {kinds[j]}" for i, j in pairs], panels
+    )
+
+
+def _flat(name: str, found: Estimates | None, i: int, j: int) -> dict[str, Cell]:
+    if found is None:
+        return {name: None, f"{name}_low": None, f"{name}_high": None}
+    return {
+        name: _cell(found.values[i, j]), f"{name}_low": _cell(found.low[i, j]), f"{name}_high": _cell(found.high[i, j])
+    }  # fmt: skip
+
+
+def _cell(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _mean(matrix: Floats) -> float:
+    """Mean over pairs of different scores that have a number."""
+    upper = matrix[np.triu_indices(len(matrix), 1)]
+    return float(np.nanmean(upper)) if not np.isnan(upper).all() else float("nan")
+
+
+def _safe(name: str) -> str:
+    """Letters, digits and dashes, for the name of a file."""
+    return "".join(c if c.isascii() and (c.isalnum() or c == "-") else "-" for c in name)[:40]
+
+
+def _values(count: int) -> str:
+    return "value" if count == 1 else "values"
+
+
+def _table(rows: Iterable[dict[str, Any]]) -> pa.Table:
+    """Rows as they are; names are text, all else numbers."""
+    found = list(rows)
+    text = ("architecture", "score", "a", "b")
+    return pa.Table.from_pylist(
+        found, pa.schema([(key, pa.string() if key in text else pa.float64()) for key in found[0]])
+    )
