@@ -83,7 +83,8 @@ def dichotomous(right_N: npt.ArrayLike) -> Ints:
     Meding et al. 2022 ("Trivial or Impossible"), section 3; ``ddd`` of Kwok et al. 2024. High is easy.
     """
     share = np.asarray(right_N)
-    return (share == 1).astype(np.int64) - (share == 0).astype(np.int64)
+    found: Ints = (share == 1).astype(np.int64) - (share == 0).astype(np.int64)
+    return found
 
 
 def suspected_errors(found: Consensus, predictions: Predictions) -> Ints:

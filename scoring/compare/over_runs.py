@@ -40,6 +40,15 @@ class Estimate:
         ends = (float(np.clip(self.interval[0], low, high)), float(np.clip(self.interval[1], low, high)))
         return Estimate(self.value, self.standard_error, ends)
 
+    def at(self, value: float) -> Estimate:
+        """Another value with the same error."""
+        ends = (self.interval[0] + value - self.value, self.interval[1] + value - self.value)
+        return Estimate(value, self.standard_error, ends)
+
+    def widened(self, reach: float) -> Estimate:
+        """The same with so much more on both sides of the interval."""
+        return Estimate(self.value, self.standard_error, (self.interval[0] - reach, self.interval[1] + reach))
+
     def document(self) -> dict[str, float | list[float] | None]:
         """For JSON: None in place of NaN."""
         value = None if math.isnan(self.value) else self.value

@@ -8,7 +8,7 @@ from scoring.compare.over_runs import Estimate
 
 
 def percent(value: float) -> str:
-    """``83 %``, ``0.42 %``, ``99.7 %``: two digits, three near the whole, and 0 or 100 only where it is."""
+    """``83 %``, ``0.42 %``, ``99.7 %``: two digits, more near the whole, and 0 or 100 only where it is."""
     if math.isnan(value):
         return "undefined"
     points = 100 * value
@@ -18,6 +18,8 @@ def percent(value: float) -> str:
         return "<0.01 %" if points < 1 else ">99.99 %"
     if abs(points) < 10:
         return f"{points:.2g} %"
+    if points >= 99.9:
+        return f"{points:.2f} %"
     return f"{points:.1f} %" if points >= 90 else f"{points:.0f} %"
 
 
