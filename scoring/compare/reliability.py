@@ -1,8 +1,8 @@
 """Seed-to-seed reliability: would another training run have ranked the examples the same way?
 
 Kwok et al. 2024 (arXiv 2401.01867) find that rankings from one run are unstable for many scores; this is the check.
-Averages over more runs are predicted with the Spearman-Brown formula, which holds for continuous scores and fails for
-scores with many ties such as forgetting counts; ``Reliability.tied`` says how many there are.
+Averages over more runs are measured by ``run_curve``, which needs twice as many, or predicted by ``spearman_brown``,
+which fails for scores with many ties such as forgetting counts; ``Reliability.tied`` says how many there are.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
+from scoring.compare.kept_sets import kept_count
+from scoring.compare.over_pairs import Interval, pair_interval
 from scoring.compare.ranks import Floats, NanPolicy, chance_in_top, hard_high, spearman, usable_rows
+from scoring.compare.spearman_brown import MANY_TIES, spearman_brown
 from scoring.describe import tied_fraction
 from scoring.errors import bad_value
 from scoring.meaning import Meaning
-
-MANY_TIES = 0.5
-"""Above this fraction of tied rows the Spearman-Brown prediction is not offered."""
 
 
 @dataclass(frozen=True)
@@ -39,22 +39,12 @@ class Reliability:
     """Mean share of the kept hardest that two runs have in common; by chance it is ``keep``."""
     tied: float
     """Fraction of rows whose value another row of the same run has too, mean over runs."""
+    interval: Interval | None
+    """95 % of ``rho`` over runs (``over_pairs``); None with fewer than three runs or where it is NaN."""
 
     def of_mean(self, runs: int) -> float | None:
         """Predicted correlation of two means over ``runs`` runs each; None where ties make the formula wrong."""
         return None if self.tied > MANY_TIES else spearman_brown(self.rho, runs)
-
-
-def spearman_brown(rho: float, runs: float) -> float:
-    """Reliability of a mean of ``runs`` measurements from that of one: n rho / (1 + (n - 1) rho)."""
-    return runs * rho / (1 + (runs - 1) * rho)
-
-
-def runs_needed(rho: float, target: float) -> float:
-    """Runs whose mean reaches reliability ``target`` by Spearman-Brown; infinite for ``rho <= 0``."""
-    if not 0 < target < 1:
-        raise bad_value("target", "runs_needed", target, "between 0 and 1, both excluded")
-    return float("inf") if rho <= 0 else max(1.0, target * (1 - rho) / (rho * (1 - target)))
 
 
 def pair_correlations(values_RN: npt.ArrayLike, *, nan: NanPolicy = "error") -> Floats:
@@ -89,11 +79,12 @@ def reliability(
     if not 0 < keep < 1:
         raise bad_value("keep", "reliability", keep, "a fraction between 0 and 1, both excluded")
     runs = np.atleast_2d(np.asarray(values_RN, dtype=np.float64))
-    rho = pair_correlations(runs, nan=nan)[np.triu_indices(len(runs), 1)]
+    rho_RR = pair_correlations(runs, nan=nan)
+    rho = rho_RR[np.triu_indices(len(runs), 1)]
     overlaps = []
     for a, b in combinations(runs, 2):
         both = ~np.isnan(a) & ~np.isnan(b)
-        k = max(1, int(np.floor(keep * int(both.sum()) + 0.5)))
+        k = kept_count(keep, int(both.sum()))
         in_a, in_b = (chance_in_top(hard_high(run[both], meaning, name), k) for run in (a, b))
         overlaps.append(float(in_a @ in_b) / k)
     return Reliability(
@@ -106,6 +97,7 @@ def reliability(
         keep=keep,
         overlap=float(np.mean(overlaps)),
         tied=float(np.mean([tied_fraction(run) for run in runs])),
+        interval=pair_interval(rho_RR),
     )
 
 

@@ -18,13 +18,8 @@ from scoring.compare.detection import (
     precision_at,
 )
 from scoring.compare.ranks import average_ranks, chance_in_top, spearman
-from scoring.compare.reliability import (
-    pair_correlations,
-    reliabilities,
-    reliability,
-    runs_needed,
-    spearman_brown,
-)
+from scoring.compare.reliability import pair_correlations, reliabilities, reliability
+from scoring.compare.spearman_brown import runs_needed, spearman_brown
 from scoring.describe import tied_fraction
 from scoring.errors import InputError
 
