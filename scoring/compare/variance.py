@@ -110,7 +110,7 @@ class VarianceComponents:
         return self.moments.ratio(truth_K, truth_K + self._unit("noise", architecture) / runs)
 
     def generalisability(self, runs: int = 1, new_architectures: int | None = None) -> Estimate:
-        """Generalisability coefficient of example means, in [0, 1] (E rho^2 of Brennan 2001, ch. 4, relative decisions).
+        """Generalisability coefficient of example means, in [0, 1] (E rho^2, relative decisions; Brennan 2001).
 
         By default of the mean over the architectures compared with ``runs`` runs each, as the squared correlation with
         the mean of endless runs of them: example / (example + noise / (A runs)). With ``new_architectures=k`` of the

@@ -100,9 +100,10 @@ def _sentences(found: Sequence[VarianceComponents], varied: Sequence[VarianceCom
         names = ", ".join(first.left_out)
         said.append(f"Left out, since one run does not tell its noise: {names}; train a second run.")
     if first.examples_only:
+        names, runs = ", ".join(first.examples_only), "one run" if first.merged else "two runs"
         said.append(
-            "Intervals (95 %) do not contain what a run does to whole groups of examples in "
-            f"{', '.join(first.examples_only)}, with {'one run' if first.merged else 'two runs'}; from three runs on they do."
+            f"Intervals (95 %) do not contain what a run of {names}, with {runs}, does to whole groups of examples; "
+            "from three runs on they do."
         )
     truncated = [each.score for each in varied if any(part.truncated for part in each.components.values())]
     if truncated:
