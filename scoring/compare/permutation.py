@@ -17,7 +17,7 @@ from math import comb
 import numpy as np
 import numpy.typing as npt
 
-from scoring.compare.ranks import Floats
+from scoring.compare.ranks import Bools, Floats
 from scoring.errors import InputError, bad_value
 
 MOST_ENUMERATED = 1000
@@ -27,16 +27,16 @@ TIE = 1e-9
 """Statistics closer than this, relative to the largest, count as equal: sums of the same numbers in another order."""
 
 
-def relabellings(first: int, second: int, most: int, seed: int) -> npt.NDArray[np.bool_]:
+def relabellings(first: int, second: int, most: int, seed: int) -> Bools:
     """Which runs count as the first architecture, (B, first + second).
 
     Of at most 1,000 possible ones ``most``, or all but the observed labels and their mirror; of more, ``most`` random
     ones.
     """
     runs = first + second
-    observed = np.arange(runs) < first
+    observed: Bools = np.arange(runs) < first
     if comb(runs, first) <= MOST_ENUMERATED:
-        sets = np.zeros((comb(runs, first), runs), dtype=np.bool_)
+        sets: Bools = np.zeros((comb(runs, first), runs), dtype=np.bool_)
         for row, members in enumerate(combinations(range(runs), first)):
             sets[row, list(members)] = True
         same = (sets == observed).all(axis=1) | (sets == ~observed).all(axis=1)
@@ -72,7 +72,8 @@ def example_permutation(
     for some in _chunks(labels, both.shape[1]):
         sums = some @ both
         extreme += (np.abs(sums / a - (total - sums) / b) >= limit).sum(axis=0)
-    return extreme / (comb(a + b, a) if enumerated else 1 + len(labels))
+    found: Floats = extreme / (comb(a + b, a) if enumerated else 1 + len(labels))
+    return found
 
 
 def pooled_permutation(
@@ -83,8 +84,8 @@ def pooled_permutation(
     d = |difference of means| / (its Welch standard error + s0), s0 the median standard error of all examples (Efron et
     al. 2001), so that examples whose few runs happen to agree do not lead. The observed labels and their mirror are not
     in the pool (of the 20 relabellings of 3 against 3 they would be a tenth of it). Sensitive examples stay in it:
-    under other labels their runs disagree and d is small, which lowers p at most by the share of insensitive examples, the
-    share that the Benjamini-Hochberg step leaves unused.
+    under other labels their runs disagree and d is small, which lowers p at most by the share of insensitive
+    examples, the share that the Benjamini-Hochberg step leaves unused.
 
     Raises:
         InputError: infinite values (use ranks), other shapes, fewer than two runs.
@@ -98,14 +99,14 @@ def pooled_permutation(
     total, squares = both.sum(axis=0), (both**2).sum(axis=0)
     both_squared = both**2
 
-    def difference_and_error(labels: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    def difference_and_error(labels: Floats) -> tuple[Floats, Floats]:
         sums, powers = labels @ both, labels @ both_squared
         rest, others = total - sums, squares - powers
         variance = np.maximum(powers - sums**2 / a, 0) / (a - 1) / a
         variance += np.maximum(others - rest**2 / b, 0) / (b - 1) / b
         return np.abs(sums / a - rest / b), np.sqrt(variance)
 
-    difference, error = difference_and_error((np.arange(a + b) < a)[None])
+    difference, error = difference_and_error((np.arange(a + b) < a)[None].astype(np.float64))
     s0 = float(np.median(error))
     if s0 == 0:
         s0 = float(error.mean()) or 1.0
@@ -119,7 +120,7 @@ def pooled_permutation(
         for d_N in difference / (error + s0):
             d_N.sort()
             extreme += len(d_N) - np.searchsorted(d_N, limits, side="left")
-    p = np.empty_like(observed)
+    p: Floats = np.empty_like(observed)
     p[order] = (1 + extreme) / (1 + len(labels) * len(observed))
     return p
 

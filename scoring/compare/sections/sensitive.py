@@ -1,0 +1,360 @@
+"""Section: which examples do architectures rank differently?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scoring.compare.multiple_testing import benjamini_hochberg, simes
+from scoring.compare.ranks import Floats
+from scoring.compare.run_scores import RunScores
+from scoring.compare.section import Cell, Listing, Request, Section
+from scoring.compare.sensitive import (
+    ENOUGH_FOR_WELCH,
+    Null,
+    Places,
+    Sensitive,
+    chosen,
+    null_places,
+    pairs,
+    sensitive_places,
+)
+from scoring.compare.spearman_brown import MANY_TIES
+from scoring.describe import tied_fraction
+from scoring.hashing import derive_seed
+from scoring.ids import find_rows, id_column
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from matplotlib.figure import Figure
+
+TITLE = "Which examples do architectures rank differently?"
+NAME = "sensitive"
+MOST_ROWS = 5_000_000
+"""The table has all examples of all scores and pairs up to so many rows; else the sensitive ones alone."""
+MOST_TOLD = 6
+MOST_FIGURES = 3
+PERMUTATIONS = 100
+
+
+@dataclass
+class _Pair:
+    """What was found for one pair of architectures, score by score."""
+
+    first: str
+    second: str
+    best: Sensitive | None = None
+    """Under the score with the most sensitive examples beyond chance."""
+    counts: dict[str, int] = field(default_factory=dict)
+    pooled: dict[str, int] = field(default_factory=dict)
+    beyond: dict[str, bool | None] = field(default_factory=dict)
+    """Whether the architectures differ in more examples than halves of their own runs ever did; None: not known."""
+
+
+@dataclass
+class _Found:
+    pairs: list[_Pair]
+    nulls: dict[tuple[str, str], Null] = field(default_factory=dict)
+    """(score, architecture) -> its own runs."""
+    some_pair: dict[str, int] = field(default_factory=dict)
+    tied: list[str] = field(default_factory=list)
+    rows: list[pa.Table] = field(default_factory=list)
+    all_rows: bool = True
+
+
+def section(scores: RunScores, request: Request) -> Section:
+    """Counts per score and pair beside what chance gives, the most sensitive examples, a row per example."""
+    why = _why_not(scores)
+    if why is not None:
+        return Section(NAME, TITLE, [why])
+    found = _find(scores, request)
+    sentences = [_answer(pair, found, scores, request.q) for pair in found.pairs[:MOST_TOLD]]
+    sentences += _remarks(scores, found)
+    listings = [_counts(scores, found, request.q)]
+    figures: dict[str, Callable[[], Figure]] = {}
+    shown = [pair for pair in found.pairs if pair.best is not None and pair.best.count(request.q)]
+    for pair in shown:
+        assert pair.best is not None
+        listings.append(_examples(pair.best, scores, request))
+    for number, pair in enumerate(found.pairs[:MOST_FIGURES], 1):
+        assert pair.best is not None
+        figures[f"sensitive_{number}"] = partial(_draw, pair.best, scores, request.q)
+    for number, pair in enumerate(shown[:MOST_FIGURES], 1):
+        if request.examples is not None and request.examples.kind == "image":
+            assert pair.best is not None
+            figures[f"sensitive_examples_{number}"] = partial(_draw_examples, pair.best, scores, request)
+    return Section(
+        NAME, TITLE, sentences, listings, figures, _document(scores, found, request), {NAME: _table(found)}
+    )
+
+
+def _why_not(scores: RunScores) -> str | None:
+    if len(scores.architectures) < 2:
+        return "There is one architecture; examples can be sensitive only to a choice between two or more."
+    if not pairs(scores):
+        few = ", ".join(f"{name} has {len(runs)}" for name, runs in scores.runs.items())
+        return (
+            f"A difference between architectures is tested against that between runs, so each needs at least two "
+            f"runs ({few}); train more seeds and score them with per_run=True (--per-run)."
+        )
+    return None
+
+
+def _find(scores: RunScores, request: Request) -> _Found:
+    """All tests, one score at a time."""
+    found = _Found([_Pair(*pair) for pair in pairs(scores)])
+    several = list(dict.fromkeys(name for pair in found.pairs for name in (pair.first, pair.second)))
+    found.all_rows = len(scores) * len(scores.scores) * len(found.pairs) <= MOST_ROWS
+    splits = 10 if len(scores) <= 10_000 else 5
+    seed, q = derive_seed(NAME, request.seed), request.q
+    best: dict[tuple[str, str], tuple[bool, int]] = {}
+    for score in scores.scores:
+        places = {name: Places.of(scores, score, name) for name in several}
+        if max(tied_fraction(scores.values(score, name)[0]) for name in several) > MANY_TIES:
+            found.tied.append(score)
+        for name, place in places.items():
+            if (runs := len(place.z_RN)) >= 4:
+                # Halves have fewer runs, but the test is that of the pairs.
+                found.nulls[score, name] = null_places(
+                    place, (score, name), q, splits, chosen("auto", (runs, runs)), PERMUTATIONS, seed
+                )
+        p_PN: list[Floats] = []
+        for pair in found.pairs:
+            a, b = places[pair.first], places[pair.second]
+            names = (score, pair.first, pair.second)
+            each = sensitive_places(a, b, names, "auto", PERMUTATIONS, seed)
+            pair.counts[score] = each.count(q)
+            pair.pooled[score] = (
+                each
+                if each.method == "pooled"
+                else sensitive_places(a, b, names, "pooled", PERMUTATIONS, seed)
+            ).count(q)
+            pair.beyond[score] = _beyond(each, found.nulls, q)
+            rating = (bool(pair.beyond[score]), each.count(q))
+            if pair.best is None or rating > best[pair.first, pair.second]:
+                pair.best, best[pair.first, pair.second] = each, rating
+            found.rows.append(_rows(each, scores, None if found.all_rows else each.found(q)))
+            if len(found.pairs) > 1:
+                p_PN.append(each.p_N)
+        if p_PN:
+            found.some_pair[score] = int((benjamini_hochberg(simes(np.stack(p_PN))) < q).sum())
+    return found
+
+
+def _beyond(each: Sensitive, nulls: Mapping[tuple[str, str], Null], q: float) -> bool | None:
+    own = [nulls[each.score, name].most for name in (each.first, each.second) if (each.score, name) in nulls]
+    return each.count(q) > max(own) if own else None
+
+
+def _answer(pair: _Pair, found: _Found, scores: RunScores, q: float) -> str:
+    """How many examples one pair ranks differently, and how many chance would give."""
+    best = pair.best
+    assert best is not None
+    count, total = best.count(q), len(scores)
+    own = [
+        f"{null.median:g} (at most {null.most:,} in {len(null.counts)} splits)"
+        if null.most
+        else f"0 in {len(null.counts)} splits"
+        for name in (pair.first, pair.second)
+        if (null := found.nulls.get((best.score, name))) is not None
+    ]
+    named = [name for name in (pair.first, pair.second) if (best.score, name) in found.nulls]
+    halves = "; ".join(f"two halves of {name}'s own runs: {text}" for name, text in zip(named, own))
+    few = f"(q < {q:g}; {best.score})"
+    both = f"{pair.first} and {pair.second}"
+    if not count:
+        return (
+            f"{both} rank none of {total:,} examples differently (q < {q:g}; any score) as far as "
+            f"{best.runs[0]} and {best.runs[1]} runs can tell{f'; {halves}' if halves else ''}."
+        )
+    told = f"{both} rank {count:,} of {total:,} {'example' if total == 1 else 'examples'} differently {few}"
+    if pair.beyond[best.score] is None:
+        need = "; what two halves of one architecture's runs give is not known, as that takes four runs"
+        return f"{told}{need}."
+    if not pair.beyond[best.score]:
+        return (
+            f"{told}, but {halves}: the architectures do not differ by more than their own runs do, "
+            "so no example is specific to one of them."
+        )
+    return f"{told}; {halves}."
+
+
+def _remarks(scores: RunScores, found: _Found) -> list[str]:
+    few = [name for name, runs in scores.runs.items() if len(runs) < ENOUGH_FOR_WELCH]
+    test = (
+        "permutations of the labels of runs, their statistics pooled over examples"
+        if len(few) == len(scores.runs)
+        else "Welch's t"
+        if not few
+        else f"Welch's t, and with {', '.join(few)} permutations of the labels of runs, pooled over examples"
+    )
+    said = [
+        f"Tested on normal scores of ranks by {test}; what all examples of like difficulty differ by, such as the "
+        "pull of noisy runs to the middle, is taken off first."
+    ]
+    alone = [name for name, runs in scores.runs.items() if len(runs) == 1]
+    if alone:
+        said.append(f"{', '.join(alone)} took no part: one run does not tell how much runs differ.")
+    if found.tied:
+        said.append(
+            f"More than half of the examples tie under {', '.join(found.tied)}; tied ranks count as broken at "
+            "random, so few examples can be told apart there."
+        )
+    return said
+
+
+def _counts(scores: RunScores, found: _Found, q: float) -> Listing:
+    rows: list[Sequence[Cell]] = []
+    for score in scores.scores:
+        for pair in found.pairs:
+            own = [found.nulls.get((score, name)) for name in (pair.first, pair.second)]
+            halves = [value for n in own for value in ((n.median, n.most) if n else (None, None))]
+            beyond = pair.beyond[score]
+            rows.append([
+                score, f"{pair.first} / {pair.second}", pair.counts[score], *halves,
+                None if beyond is None else "yes" if beyond else "no", pair.pooled[score],
+            ])  # fmt: skip
+        if score in found.some_pair:
+            rows.append([score, "some pair", found.some_pair[score], *[None] * 6])
+    header = [
+        "score", "pair", "sensitive", "first's own runs: median", "most", "second's own runs: median", "most",
+        "beyond own runs", "by permutation",
+    ]  # fmt: skip
+    caption = (
+        f"Examples with q < {q:g} of {len(scores):,}. Own runs: the same test between two halves of the runs of one "
+        "architecture, over several random splits. By permutation: labels of runs permuted, statistics pooled over "
+        "examples."
+    )
+    return Listing(header, rows, caption)
+
+
+def _label(scores: RunScores, row: int) -> str | None:
+    if scores.labels_N is None:
+        return None
+    k = int(scores.labels_N[row])
+    return scores.label_names[k] if 0 <= k < len(scores.label_names) else str(k)
+
+
+def _examples(best: Sensitive, scores: RunScores, request: Request) -> Listing:
+    """The most sensitive examples of one pair."""
+    rows = best.most(request.shown, request.q)
+    texts: dict[int, str] = {}
+    if request.examples is not None and request.examples.kind != "image":
+        there = find_rows(request.examples.ids, scores.ids[rows], "compare", "the examples")
+        texts = {int(row): request.examples.describe_row(int(at)) for row, at in zip(rows, there)}
+    listed = [
+        [
+            str(scores.ids[row]), _label(scores, row), float(best.first_N[row]), float(best.second_N[row]),
+            float(best.effect_N[row]), float(best.g_N[row]), float(best.q_N[row]),
+            *([texts[row]] if texts else []),
+        ]
+        for row in rows.tolist()
+    ]  # fmt: skip
+    header = [
+        "id", "label", f"{best.first}, percentile", f"{best.second}, percentile", "difference", "Hedges' g", "q",
+        *(["example"] if texts else []),
+    ]  # fmt: skip
+    caption = (
+        f"The {len(listed)} of {best.count(request.q):,} sensitive examples that {best.first} and {best.second} rank "
+        f"most differently by {best.score}; percentile 100 is the hardest, means over runs."
+    )
+    return Listing(header, listed, caption)
+
+
+def _rows(each: Sensitive, scores: RunScores, keep: Any) -> pa.Table:
+    import pyarrow as pa
+
+    at = np.arange(len(scores)) if keep is None else np.flatnonzero(keep)
+
+    def constant(text: str) -> pa.Array:
+        return pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(at), dtype=np.int32)), pa.array([text]))
+
+    return pa.table(
+        {
+            "id": id_column(scores.ids[at], "compare"),
+            "score": constant(each.score),
+            "first": constant(each.first),
+            "second": constant(each.second),
+            **{
+                name: pa.array(values[at].astype(np.float32))
+                for name, values in (
+                    ("effect", each.effect_N),
+                    ("g", each.g_N),
+                    ("p", each.p_N),
+                    ("q", each.q_N),
+                )
+            },
+        }
+    )
+
+
+def _table(found: _Found) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.concat_tables(found.rows).unify_dictionaries()
+
+
+def _document(scores: RunScores, found: _Found, request: Request) -> dict[str, Any]:
+    return {
+        "q": request.q,
+        "table": "all examples" if found.all_rows else "sensitive examples",
+        "pairs": [
+            {
+                "first": pair.first, "second": pair.second, "sensitive": pair.counts, "by_permutation": pair.pooled,
+                "beyond_own_runs": pair.beyond, "shown_by": pair.best.score, "runs": list(pair.best.runs),
+                "method": pair.best.method,
+                "examples": [
+                    {
+                        "id": scores.ids[row].item() if hasattr(scores.ids[row], "item") else scores.ids[row],
+                        "percentiles": [float(pair.best.first_N[row]), float(pair.best.second_N[row])],
+                        "g": float(pair.best.g_N[row]), "p": float(pair.best.p_N[row]), "q": float(pair.best.q_N[row]),
+                    }
+                    for row in pair.best.most(request.shown, request.q).tolist()
+                ],
+            }
+            for pair in found.pairs
+            if pair.best is not None
+        ],
+        "own_runs": [
+            {"score": score, "architecture": name, "runs": list(null.runs), "counts": list(null.counts)}
+            for (score, name), null in found.nulls.items()
+        ],
+        "some_pair": found.some_pair,
+        "tied": found.tied,
+    }  # fmt: skip
+
+
+def _draw(best: Sensitive, scores: RunScores, q: float) -> Figure:
+    from scoring.plots.manhattan import manhattan
+
+    return manhattan(
+        best.p_N, best.q_N, best.g_N, (best.first, best.second), q=q,
+        labels_N=scores.labels_N, label_names=scores.label_names,
+        title=f"{best.first} and {best.second} by {best.score}",
+    )  # fmt: skip
+
+
+def _draw_examples(best: Sensitive, scores: RunScores, request: Request) -> Figure:
+    from scoring.plots.contact_sheet import contact_sheet
+
+    assert request.examples is not None
+    rows = best.most(request.shown, request.q)
+    there = find_rows(request.examples.ids, scores.ids[rows], "compare", "the examples")
+    captions = [
+        "\n".join(
+            [
+                *([label] if (label := _label(scores, row)) is not None else []),
+                f"{best.first} {best.first_N[row]:.0f}",
+                f"{best.second} {best.second_N[row]:.0f}",
+            ]
+        )
+        for row in rows.tolist()
+    ]
+    return contact_sheet(
+        request.examples.images(there), captions,
+        title=f"Ranked most differently by {best.score} (percentile, 100 hardest)",
+    )  # fmt: skip
