@@ -60,8 +60,7 @@ def run_stage(
     stage.claim(tasks, what)
     results = {number: stage.read(number) for number in stage.finished()}
     todo = [Numbered(number, task) for number, task in enumerate(tasks) if number not in results]
-    with progress(what, len(tasks), unit, enabled=show_progress) as advance:
-        advance(len(results))
+    with progress(what, len(tasks), unit, show_progress, already=len(results)) as advance:
         for index, arrays in engine.map(stage, todo, what=what, gpus=gpus):
             results[todo[index].number] = arrays
             advance(1)
