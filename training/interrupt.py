@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
+from scoring.engines.worker import stop_worker
+
 
 class Stop:
     """``received`` is the number of the first signal, 0 before there is one."""
@@ -26,11 +28,15 @@ class Stop:
 def deferred_signals() -> Iterator[Stop]:
     """Note the first SIGINT or SIGTERM for the loop to look at; a second one acts at once.
 
-    Handlers that somebody else set stay in charge, and outside the main thread Python allows none: there, and after
-    ``kill -9``, a run continues from the last state that was written.
+    Handlers that somebody else set stay in charge (those of our own workers do the same at once, and so wait too), and
+    outside the main thread Python allows none: there, and after ``kill -9``, a run continues from the last state that
+    was written.
     """
     stop = Stop()
-    ours = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    ours = {
+        signal.SIGINT: (signal.default_int_handler,),
+        signal.SIGTERM: (signal.SIG_DFL, stop_worker),
+    }
 
     def note(number: int, frame: FrameType | None) -> None:
         if stop.received:
@@ -39,11 +45,11 @@ def deferred_signals() -> Iterator[Stop]:
 
     taken = {}
     if threading.current_thread() is threading.main_thread():
-        taken = {number: default for number, default in ours.items() if signal.getsignal(number) == default}
+        taken = {number: there for number, ok in ours.items() if (there := signal.getsignal(number)) in ok}
     for number in taken:
         signal.signal(number, note)
     try:
         yield stop
     finally:
-        for number, default in taken.items():
-            signal.signal(number, default)
+        for number, there in taken.items():
+            signal.signal(number, there)

@@ -21,6 +21,14 @@ class TaskError(RuntimeError):
     """A task of an engine failed; the message says which one and why."""
 
 
+class WorkerDied(TaskError):
+    """A task took its process down every time; ``index`` and ``times`` say which and how often."""
+
+    def __init__(self, message: str, index: int, times: int) -> None:
+        super().__init__(message)
+        self.index, self.times = index, times
+
+
 @dataclass(frozen=True)
 class Failure:
     """What went wrong in a task, in a form that any process can read.
@@ -54,11 +62,13 @@ def raise_failure(failure: Failure, what: str, index: int, task: Any) -> NoRetur
     raise error
 
 
-def died(what: str, index: int, task: Any, times: int) -> TaskError:
+def died(what: str, index: int, task: Any, times: int) -> WorkerDied:
     """The error for a task that took its process down every time."""
-    return TaskError(
+    return WorkerDied(
         f"{what}: the process of {task_name(index, task)}, died {'once' if times == 1 else f'{times} times'}; "
-        "if it ran out of memory, use fewer workers or smaller shards."
+        "if it ran out of memory, use fewer workers or smaller shards.",
+        index,
+        times,
     )
 
 

@@ -43,7 +43,7 @@ def main() -> None:
     """Run tasks until standard input ends."""
     # A Ctrl-C of the terminal is the engine's business, which then closes our input.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, stop_worker)
     # Whatever a task prints goes to standard error, away from the answers.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -76,7 +76,8 @@ def _listen(source: BinaryIO, requests: SimpleQueue[tuple[bytes, bytes] | None])
         signal.raise_signal(signal.SIGTERM)
 
 
-def _stop(*_: object) -> NoReturn:
+def stop_worker(*_: object) -> NoReturn:
+    """End as SIGTERM asks, through the ``finally`` blocks of the task."""
     sys.exit(143)
 
 
