@@ -23,6 +23,7 @@ _PUBLIC = {
     "select_shards": "selection.sharded.run",
     "ssft": "training.studies.retraining",
     "train": "training.run",
+    "train_cells": "training.cells",
     "train_folds": "training.crossfit",
 }
 

@@ -13,6 +13,7 @@ from scoring.errors import bad_value
 
 if TYPE_CHECKING:
     from scoring.examples import Examples
+    from training.cell_data import DataRequest
 
 Data = Annotated[
     str, typer.Argument(metavar="DATA", help="digits, files or a glob, a folder, or a hub name.")
@@ -85,10 +86,21 @@ def load_data(source: str, **columns: Any) -> Examples:
     """Examples of a data source with the column options of the command line."""
     from scoring.examples import Examples
 
-    features = columns.pop("features", None)
-    return Examples.load(
-        source, features=features.split(",") if features and "," in features else features, **columns
-    )
+    return Examples.load(source, **_columns(columns))
+
+
+def request_data(source: str, **columns: Any) -> DataRequest:
+    """The same for whoever loads it later."""
+    from training.cell_data import DataRequest
+
+    return DataRequest(source, _columns(columns))
+
+
+def _columns(columns: dict[str, Any]) -> dict[str, Any]:
+    features = columns.get("features")
+    if not features or "," not in features:
+        return columns
+    return {**columns, "features": features.split(",")}
 
 
 def emit(document: Any, as_json: bool, show: Callable[[], None]) -> None:

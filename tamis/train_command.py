@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scoring.errors import InputError
 from tamis.app import command
+from tamis.engine_options import Address
 from tamis.options import (
     Data,
     Device,
@@ -28,16 +30,30 @@ from tamis.options import (
     load_data,
     parse_options,
     parse_seeds,
+    request_data,
 )  # fmt: skip
+
+if TYPE_CHECKING:
+    from scoring.checkpoints import RunDirectory
 
 
 @command
 def train(
     data: Data,
-    out: Annotated[Path, typer.Option(help="Folder for the runs: one run directory per seed.")],
-    model: Annotated[
-        str, typer.Option(help="linear, mlp, cnn, small-bert, minilm ... or a Hugging Face model.")
+    out: Annotated[
+        Path, typer.Option(help="Folder for the runs: seed-0, seed-1 ...; with --models mlp/seed-0 ...")
     ],
+    model: Annotated[
+        str | None, typer.Option(help="linear, mlp, cnn, small-bert, minilm ... or a Hugging Face model.")
+    ] = None,
+    models: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL,MODEL",
+            help="Several models, options in brackets, with names of their own if wanted; in quotes: "
+            "'linear,mlp,deep=mlp(hidden=[64,64,64])'.",
+        ),
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option(help="Epochs to train (default 10 if steps are not given).")
     ] = None,
@@ -59,7 +75,7 @@ def train(
     clip: Annotated[float | None, typer.Option(help="Largest gradient norm.")] = None,
     accumulate: Annotated[int, typer.Option(help="Micro-batches per optimizer step.")] = 1,
     precision: Precision = "float32",
-    seeds: Annotated[str, typer.Option(help="One run per seed: 0-4 or 0,3,7.")] = "0",
+    seeds: Annotated[str, typer.Option(help="One run per seed (and model): 0-4 or 0,3,7.")] = "0",
     folds: Annotated[int | None, typer.Option(help="Train this many cross-fitting folds per seed.")] = None,
     subset: Annotated[
         Path | None, typer.Option(help="Subset file: train on its examples with its weights.")
@@ -101,6 +117,33 @@ def train(
         list[str] | None,
         typer.Option("--optimizer-option", metavar="KEY=VALUE", help="Option of the optimizer."),
     ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            help="With --models: local (one run after another), processes (this machine) or ray (a cluster)."
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="--engine processes or ray: how many runs at once; default: the cores, or what the cluster has."
+        ),
+    ] = None,
+    address: Address = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="I/N",
+            help="With --models: train only slice I (from 0) of N of the runs, as one task of a batch job.",
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            help="With --models: threads per run, default 1; the same number gives the same weights."
+        ),
+    ] = None,
     trust_remote_code: Trust = False,
     device: Device = "auto",
     split: Split = None,
@@ -113,31 +156,49 @@ def train(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Train a model, one run per seed.
+    """Train a model, or several, one run per seed.
 
     A run directory holds checkpoints, metrics and, with --record, what every example's outputs were on the way. The
-    same command resumes an interrupted run and does not repeat a finished one.
+    same command resumes an interrupted run and does not repeat a finished one. With --models a run that fails does not
+    stop the others.
     """
     from training.crossfit import train_folds
     from training.run import train as run_training
 
-    examples = load_data(
-        data, split=split, text=text, text_pair=text_pair, image=image, features=features, label=label, id=id_column
-    )  # fmt: skip
+    if (model is None) == (models is None):
+        given = "none" if model is None else "both"
+        raise InputError(f"tamis train: give --model NAME, or --models NAME,NAME for several, got {given}.")
+    columns = {
+        "text": text, "text_pair": text_pair, "image": image, "features": features, "label": label, "id": id_column
+    }  # fmt: skip
+    spread = {"engine": engine, "workers": workers, "address": address, "shard": shard, "threads": threads}
+    _check_combination(models, option, {"folds": folds, "start": start}, spread)
     settings: dict[str, Any] = {
         "out": out, "epochs": epochs, "steps": steps, "batch_size": batch_size, "optimizer": optimizer, "lr": lr,
         "weight_decay": weight_decay, "optimizer_options": parse_options(optimizer_option, "--optimizer-option"),
         "schedule": schedule, "warmup": warmup, "clip": clip, "accumulate": accumulate, "precision": precision,
         "augment": augment, "seeds": parse_seeds(seeds), "record": record_as or record, "clean_every": clean_every,
         "save_optimizer": save_optimizer, "checkpoint_start": checkpoint_start,
-        "model_options": parse_options(option, "--option"), "device": device,
-        "trust_remote_code": trust_remote_code, "progress": not quiet,
+        "device": device, "trust_remote_code": trust_remote_code, "progress": not quiet,
     }  # fmt: skip
     # Left out if not given: folds have other defaults.
     cadences = {"checkpoint_every": checkpoint_every, "evaluate_every": evaluate_every}
     settings |= {
         name: None if value == "end" else value for name, value in cadences.items() if value is not None
     }
+    if models is not None:
+        from tamis.engine_options import engine_of
+        from training.cells import train_cells
+
+        found = train_cells(
+            request_data(data, split=split, **columns), models, subset=subset, evaluate=_evaluation(evaluate),
+            allow_changed_data=allow_changed_data, threads=threads or 1, **settings,
+            engine=engine_of(engine, workers, address, shard, out),
+        )  # fmt: skip
+        _emit([run for runs in found.values() for run in runs], as_json)
+        return
+    examples = load_data(data, split=split, **columns)
+    settings["model_options"] = parse_options(option, "--option")
     if folds is not None:
         if subset is not None or evaluate is not None:
             raise InputError(
@@ -153,9 +214,37 @@ def train(
             examples, model, subset=subset, evaluate=_evaluation(evaluate), allow_changed_data=allow_changed_data,
             start=start, **settings,
         )  # fmt: skip
+    _emit(runs, as_json)
+
+
+def _emit(runs: Sequence[RunDirectory], as_json: bool) -> None:
     from tamis.show import run_documents, show_runs
 
     emit(run_documents(runs), as_json, lambda: show_runs(runs))
+
+
+def _check_combination(
+    models: str | None,
+    option: list[str] | None,
+    one: Mapping[str, object],
+    several: Mapping[str, object],
+) -> None:
+    """Refuse options of one model with several, and the other way round."""
+    if models is None:
+        if given := [name for name, value in several.items() if value is not None]:
+            raise InputError(
+                f"tamis train: --{given[0]} is for the runs of several models; give --models, also for a single one."
+            )
+        return
+    if option:
+        raise InputError(
+            f"tamis train: --option applies to none of several models; write {option[0]} in brackets behind the one "
+            f"that it is for, as in --models 'linear,mlp({option[0]})'."
+        )
+    if given := [name for name, value in one.items() if value is not None]:
+        raise InputError(
+            f"tamis train: --{given[0]} is for a single model; give --model, one after the other."
+        )
 
 
 def _evaluation(text: str | None) -> str | float | None:

@@ -5,6 +5,8 @@ from typing import Any
 
 # Public names and where they live; loaded on first use so that `import training` stays cheap.
 _PUBLIC = {
+    "CellsFailed": "training.cells",
+    "DataRequest": "training.cell_data",
     "DynamicsCallback": "training.trainer_callback",
     "Recorder": "training.recorder",
     "TrainingDiverged": "training.run",
@@ -19,6 +21,7 @@ _PUBLIC = {
     "shuffle_labels": "training.noise",
     "ssft": "training.studies.retraining",
     "train": "training.run",
+    "train_cells": "training.cells",
     "train_folds": "training.crossfit",
     "train_null": "training.null_model",
     "train_reference": "training.reference_model",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 
@@ -37,6 +37,17 @@ def isolated(device: torch.device) -> Iterator[None]:
                 torch.mps.set_rng_state(mps_state)
 
 
+@contextmanager
+def using_threads(count: int) -> Iterator[None]:
+    """``count`` threads for sums and products; the number is given back as it was."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 SHARED_FLOPS = 2e7
 """FLOPs of an update (about a millisecond of one core) below which a second thread costs more than it brings."""
 
@@ -44,12 +55,6 @@ SHARED_FLOPS = 2e7
 @contextmanager
 def fitting_threads(flops_per_update: float | None, device: torch.device) -> Iterator[None]:
     """One thread while updates are small: threads that wait for each other are slow, on a busy machine 30 times."""
-    threads = torch.get_num_threads()
     small = device.type == "cpu" and flops_per_update is not None and flops_per_update < SHARED_FLOPS
-    if small:
-        torch.set_num_threads(1)
-    try:
+    with using_threads(1) if small else nullcontext():
         yield
-    finally:
-        if small:
-            torch.set_num_threads(threads)

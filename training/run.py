@@ -11,7 +11,7 @@ from scoring.checkpoints import RunDirectory
 from scoring.errors import bad_value
 from scoring.examples import Examples
 from scoring.inference import check_precision, pick_device
-from scoring.models import build_model
+from scoring.models import Model, build_model
 from scoring.progress import progress
 from training.environment import describe_run
 from training.flops import FLOPS_METHOD, measure_flops
@@ -25,6 +25,8 @@ from training.settings import Settings, read_seeds
 from training.start import Start, start_model
 
 if TYPE_CHECKING:
+    import torch
+
     from selection.subset import Subset
 
 __all__ = ["RESUME_SECONDS", "TrainingDiverged", "train", "train_one"]
@@ -103,20 +105,13 @@ def train_one(
     trust_remote_code: bool = False,
     show_progress: bool = False,
     fold: dict[str, int] | None = None,
+    label: str | None = None,
 ) -> RunDirectory:
-    """One run of one seed; see ``train``."""
-    where = pick_device(device)
-    check_precision(settings.precision, where, "train")
-    if settings.augment != "none" and job.examples.kind != "image":
-        raise bad_value("augment", "train", settings.augment, f"'none' for {job.examples.kind} examples")
-    data = (job.built_for or job.examples).take(job.rows)
-    begin: Start | None = None
-    if start is None:
-        net = build_model(model, data, seed=seed, options=model_options, trust_remote_code=trust_remote_code)
-    else:
-        net, begin = start_model(
-            start, model, data, options=model_options, trust_remote_code=trust_remote_code
-        )
+    """One run of one seed, which its progress calls ``label``; see ``train``."""
+    where, net, begin = settle(
+        job, model, settings, seed, start=start, model_options=model_options, device=device,
+        trust_remote_code=trust_remote_code,
+    )  # fmt: skip
     request = describe_request(job, net, settings, seed, fold, begin)
     run = open_run(out, request, settings)
     if run is not None and run.status == "finished":
@@ -152,11 +147,11 @@ def train_one(
         # Token counts differ from batch to batch, and no text model is small.
         per_update = per_unit and run.config["flops_unit"] == "example" and per_unit * settings.batch_size
         total = loop.presented(loop.total)
+        done = loop.presented(loop.step)
         with (
             fitting_threads(per_update or None, where),
-            progress(f"training {out.name}", total, "examples", show_progress) as advance,
+            progress(f"training {label or out.name}", total, "examples", show_progress, done) as advance,
         ):
-            advance(loop.presented(loop.step))
             loop.run(advance, lambda: before + time.monotonic() - started, resume_seconds)
     run.finish(
         wall_time_s=before + time.monotonic() - started,
@@ -166,3 +161,27 @@ def train_one(
     )
     drop_resume(out)
     return run
+
+
+def settle(
+    job: Job,
+    model: Any,
+    settings: Settings,
+    seed: int,
+    *,
+    start: str | Path | None = None,
+    model_options: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    trust_remote_code: bool = False,
+) -> tuple[torch.device, Model, Start | None]:
+    """Device, new model and start of a run; what is wrong with them shows here, before anything is written."""
+    where = pick_device(device)
+    check_precision(settings.precision, where, "train")
+    if settings.augment != "none" and job.examples.kind != "image":
+        raise bad_value("augment", "train", settings.augment, f"'none' for {job.examples.kind} examples")
+    data = (job.built_for or job.examples).take(job.rows)
+    if start is None:
+        net = build_model(model, data, seed=seed, options=model_options, trust_remote_code=trust_remote_code)
+        return where, net, None
+    net, begin = start_model(start, model, data, options=model_options, trust_remote_code=trust_remote_code)
+    return where, net, begin
