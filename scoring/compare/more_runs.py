@@ -24,7 +24,7 @@ from scoring.compare.run_curve import Measure, RunCurve
 from scoring.compare.spearman_brown import MANY_TIES, runs_needed
 from scoring.errors import bad_value
 
-MOST_BY_LOT = 0.1
+MOST_BY_LOT = 0.05
 """With a larger share of the kept set drawn by lot among ties, overlaps of more runs are not predicted."""
 TOLERANCE = 0.05
 """So far may a prediction be off where it can be checked."""

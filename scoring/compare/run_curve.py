@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from scoring.compare.group_means import FAR, compare_groups
+from scoring.compare.group_means import FAR, Compared, compare_groups
 from scoring.compare.growth import Scale
 from scoring.compare.kept_sets import kept_count
 from scoring.compare.over_pairs import Interval, error_on_scale, pair_interval, t_quantile
@@ -108,19 +108,26 @@ def run_curve(values_RN: npt.ArrayLike, *, keep: float = 0.3, seed: int = 0) -> 
         values = np.clip(values, -FAR, FAR)
     kept = min(kept_count(keep, values.shape[1]), values.shape[1] - 1)
     rng = np.random.default_rng(seed)
+    points: list[Point] = []
     scales = Scale(), Scale(kept / values.shape[1])
-    single, points = None, []
+    single: Compared | None = None
+    errors: list[float | None] = []
     for size in group_sizes(len(values)):
         blocks = [compare_groups(values, groups_GK, kept) for groups_GK in run_groups(len(values), size, rng)]
-        single = single or blocks[0]
+        if single is None:
+            single = blocks[0]
+            errors = [
+                error_on_scale(each_RR, scale.log_odds)
+                for each_RR, scale in zip((single.rho_GG, single.overlap_GG), scales)
+            ]
         rho = np.concatenate([block.rho_GG[block.pairs_GG] for block in blocks])
         overlap = np.concatenate([block.overlap_GG[block.pairs_GG] for block in blocks])
         points.append(
             Point(
                 runs=size,
                 splits=len(rho),
-                rho=_measured(rho, size, single.rho_GG, scales[0]),
-                overlap=_measured(overlap, size, single.overlap_GG, scales[1]),
+                rho=_measured(rho, size, single.rho_GG, errors[0], scales[0]),
+                overlap=_measured(overlap, size, single.overlap_GG, errors[1], scales[1]),
                 by_lot=float(np.concatenate([block.by_lot_G for block in blocks]).mean()),
             )
         )
@@ -128,32 +135,32 @@ def run_curve(values_RN: npt.ArrayLike, *, keep: float = 0.3, seed: int = 0) -> 
     return RunCurve(len(values), values.shape[1], kept, tied, tuple(points))
 
 
-def _measured(splits: Floats, size: int, single_RR: Floats, scale: Scale) -> Measured:
+def _measured(
+    splits: Floats, size: int, single_RR: Floats, single_error: float | None, scale: Scale
+) -> Measured:
     """The mean over splits, with its error.
 
     Two parts: in log odds, runs that differ in quality leave the error that single runs have (``over_pairs``); and
     means of many runs form few independent pairs, about R / (2 k), so what splits differ by does not average out.
+    Together they err on the wide side.
     """
-    value = float(splits.mean())
+    value, runs = float(splits.mean()), len(single_RR)
     spread: Sequence[float] = np.quantile(splits, [0.05, 0.95]).tolist()
-    error = error_on_scale(single_RR, scale.log_odds)
-    reach = t_quantile(len(single_RR))
     if size == 1:
         interval = pair_interval(single_RR, scale.fisher_z, scale.of_fisher_z)
-    else:
-        noise = _noise(splits, value, scale)
-        error = (
-            None
-            if error is None or noise is None
-            else float(np.hypot(error, noise / np.sqrt(len(single_RR) // (2 * size))))
-        )
-        interval = None if error is None else scale.around(value, reach * error)
+        return Measured(value, (spread[0], spread[1]), interval, single_error)
+    noise, error = _noise(splits, value, scale), None
+    if single_error is not None and noise is not None:
+        error = float(np.hypot(single_error, noise / np.sqrt(runs // (2 * size))))
+    interval = None if error is None else scale.around(value, t_quantile(runs) * error)
     return Measured(value, (spread[0], spread[1]), interval, error)
 
 
 def _noise(splits: Floats, value: float, scale: Scale) -> float | None:
     """Standard deviation of the splits in log odds, from the slope at their mean."""
-    step = 1e-4
+    step = 1e-4 * min(value, 1 - value) if 0 < value < 1 else 0.0
+    if step == 0:
+        return None
     ends = scale.log_odds(np.array([value - step, value + step]))
     if not np.isfinite(ends).all():
         return None
