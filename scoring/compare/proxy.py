@@ -16,7 +16,7 @@ import numpy as np
 from scoring.compare.attenuation import disattenuated
 from scoring.compare.kept_sets import kept_count
 from scoring.compare.over_runs import Estimate, jackknife
-from scoring.compare.ranks import Floats, chance_in_top, spearman
+from scoring.compare.ranks import Floats, average_ranks, chance_in_top
 from scoring.compare.run_scores import RunScores
 from scoring.compare.self_overlap import OverlapScale, self_overlap
 from scoring.errors import bad_value, unknown_name
@@ -139,7 +139,7 @@ def _of_score(
     finite = all(np.isfinite(scores.values(score, name)).all() for name in proxies)
     read = scores.values if finite else scores.ranks
     target_RN = read(score, target)
-    mean_N = target_RN.mean(axis=0)
+    mean_1N = _scaled_ranks(target_RN.mean(axis=0))
     ceiling, ceiling_without = self_overlap(target_RN, kept, scale, seed)
     own_set, own_sets = _kept_sets(target_RN, kept)
     target_rho = _spearman_matrix(scores.ranks(score, target), scores.ranks(score, target))
@@ -151,7 +151,6 @@ def _of_score(
         of_proxy, of_target = its_sets @ own_set / kept, own_sets @ its_set / kept
         rho = _spearman_matrix(scores.ranks(score, name), scores.ranks(score, target))
         proxy_rho = _spearman_matrix(scores.ranks(score, name), scores.ranks(score, name))
-        proxy_mean_N = proxy_QN.mean(axis=0)
         found.append(
             ProxyCheck(
                 score=score,
@@ -159,8 +158,8 @@ def _of_score(
                 target=target,
                 proxy_runs=len(proxy_QN),
                 target_runs=len(target_RN),
-                rho_single=float(np.mean([spearman(run_N, mean_N) for run_N in proxy_QN])),
-                rho_mean=spearman(proxy_mean_N, mean_N),
+                rho_single=float(_spearman_matrix(scores.ranks(score, name), mean_1N).mean()),
+                rho_mean=float(_spearman_matrix(_scaled_ranks(proxy_QN.mean(axis=0)), mean_1N)[0, 0]),
                 rho_corrected=_corrected(proxy_rho, rho, target_rho),
                 reliability_proxy=_pair_mean(proxy_rho),
                 reliability_target=_pair_mean(target_rho),
@@ -180,6 +179,12 @@ def _kept_sets(values_RN: Floats, kept: int) -> tuple[Floats, Floats]:
     total_N = values_RN.sum(axis=0)
     without = [chance_in_top(total_N - run_N, kept) for run_N in values_RN] if len(values_RN) > 1 else []
     return chance_in_top(total_N, kept), np.array(without).reshape(-1, values_RN.shape[1])
+
+
+def _scaled_ranks(values_N: Floats) -> Floats:
+    """Ranks in (0, 1) with mean 1/2, as those of ``RunScores``, (1, N)."""
+    found: Floats = (average_ranks(values_N)[None] - 0.5) / len(values_N)
+    return found
 
 
 def _spearman_matrix(a_RN: Floats, b_QN: Floats) -> Floats:

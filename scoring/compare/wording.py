@@ -24,11 +24,13 @@ def percent(value: float) -> str:
 
 
 def percent_estimate(found: Estimate) -> str:
-    """``2.4 % (1.9 to 2.9)``, or the number alone where there is no interval."""
-    if not found.firm:
+    """``2.4 % (1.9 to 2.9)``, with the digits that the interval leaves; the number alone where there is none."""
+    low, high = found.interval
+    if not found.firm or low == high:
         return percent(found.value)
-    low, high = (percent(end).removesuffix(" %") for end in found.interval)
-    return f"{percent(found.value)} ({low} to {high})"
+    digits = max(0, math.ceil(-math.log10(100 * (high - low) / 5)))
+    value, low, high = (f"{100 * each:.{digits}f}" for each in (found.value, low, high))
+    return f"{value} % ({low} to {high})"
 
 
 def decimal(found: Estimate) -> str:
