@@ -158,7 +158,7 @@ def _numbers(rho_BSS: Floats) -> Floats:
     values, vectors = np.linalg.eigh(rho_BSS)
     first = vectors[:, :, -1] * np.sqrt(values[:, -1:])
     first = first * np.where(first.sum(axis=1, keepdims=True) < 0, -1, 1)
-    factor = factor_loadings(rho_BSS) if rho_BSS.shape[1] >= LEAST_SCORES else np.zeros_like(first)
+    factor = factor_loadings(rho_BSS, 1e-6) if rho_BSS.shape[1] >= LEAST_SCORES else np.zeros_like(first)
     share = values[:, -1:] / rho_BSS.shape[1]
     return np.concatenate([share, first, (factor**2).mean(axis=1, keepdims=True), factor], axis=1)
 

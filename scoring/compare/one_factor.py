@@ -10,8 +10,9 @@ from scoring.compare.ranks import Floats
 
 LEAST_SCORES = 3
 """Of fewer scores one factor is not determined."""
-ROUNDS = 5000
-TOLERANCE = 1e-10
+ROUNDS = 1000
+TOLERANCE = 1e-8
+"""A matrix that is far from one factor may stop before; its residuals hardly change by then."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def one_factor(rho_SS: Floats) -> OneFactor:
     )
 
 
-def factor_loadings(rho_BSS: Floats) -> Floats:
+def factor_loadings(rho_BSS: Floats, tolerance: float = TOLERANCE) -> Floats:
     """Minimum-residual loadings of B correlation matrices at once, (B, S), each with a positive sum.
 
     One loading after the other is set to its best value given the others; the squares fall at every step.
@@ -71,14 +72,17 @@ def factor_loadings(rho_BSS: Floats) -> Floats:
     values, vectors = np.linalg.eigh(rho_BSS)
     loadings = vectors[:, :, -1] * np.sqrt(np.maximum(values[:, -1:], 0))
     loadings = np.clip(loadings * np.where(loadings.sum(axis=1, keepdims=True) < 0, -1, 1), -1, 1)
+    others_BSS = rho_BSS * (1 - np.eye(rho_BSS.shape[1]))
+    moving = np.arange(len(loadings))
     for _ in range(ROUNDS):
-        before = loadings.copy()
+        before, current, others = loadings[moving], loadings[moving], others_BSS[moving]
         for i in range(loadings.shape[1]):
-            others = np.delete(loadings, i, axis=1)
-            towards = (np.delete(rho_BSS[:, i], i, axis=1) * others).sum(axis=1)
-            size = (others**2).sum(axis=1)
-            loadings[:, i] = np.clip(towards / np.where(size > 0, size, 1.0), -1, 1)
-        if np.abs(loadings - before).max() < TOLERANCE:
+            size = (current**2).sum(axis=1) - current[:, i] ** 2
+            towards = (others[:, i] * current).sum(axis=1)
+            current[:, i] = np.clip(towards / np.where(size > 0, size, 1.0), -1, 1)
+        loadings[moving] = current
+        moving = moving[np.abs(current - before).max(axis=1) >= tolerance]
+        if not len(moving):
             break
     found: Floats = loadings * np.where(loadings.sum(axis=1, keepdims=True) < 0, -1, 1)
     return found

@@ -14,7 +14,6 @@ from scoring.compare import rank_gram
 from scoring.compare.attenuation import LEAST_RELIABILITY, disattenuated
 from scoring.compare.beside import beside, externals
 from scoring.compare.cell_agreement import across_agreement, cell_agreement
-from scoring.compare.cell_correlations import cell_correlations
 from scoring.compare.crossed_error import blank, estimate, jackknife_variance
 from scoring.compare.kendall import hashed_rows, tau_b
 from scoring.compare.kept_sets import jaccard, jaccard_by_chance, kept_count

@@ -148,12 +148,17 @@ def test_two_factors_leave_residuals():
     assert found.common_share < 0.8
 
 
-def test_copies_make_a_heywood_case_but_no_error():
-    values = np.random.default_rng(0).normal(size=(2, 50))
-    rho = np.corrcoef([values[0], values[0], values[0] + values[1], values[1]])
-    found = one_factor(rho)
-    assert np.isfinite(found.loadings).all()
-    assert found.heywood
+def test_a_loading_stops_at_its_bound():
+    found = one_factor(np.array([[1, 0.9, 0.9], [0.9, 1, 0.5], [0.9, 0.5, 1]]))
+    assert found.heywood  # .9 * .9 / .5 > 1
+    assert found.loadings[0] == 1 and found.uniquenesses[0] == 0
+
+
+def test_copies_have_a_factor_although_the_matrix_is_singular():
+    a, b = np.random.default_rng(0).normal(size=(2, 50))
+    rho = np.corrcoef([a, a, a + b, a + b])
+    assert abs(np.linalg.det(rho)) < 1e-12
+    np.testing.assert_allclose(one_factor(rho).loadings, slow.minimum_residuals(rho)[0], atol=1e-4)
 
 
 def test_congruence_is_a_cosine():
@@ -275,9 +280,7 @@ def test_what_cannot_be_asked_is_said():
     assert "nothing to take components of" in made.sentences[0] and not made.figures
     values = {name: {"mlp": rng.normal(size=(2, 20))} for name in "abc"} | {"d": {"mlp": np.ones((2, 20))}}
     made = section(RunScores.of_arrays(values), Request())
-    assert made.document["architectures"]["mlp"]["constant"] == ["d"] or made.document["architectures"][
-        "mlp"
-    ]["constant"] == ("d",)
+    assert list(made.document["architectures"]["mlp"]["constant"]) == ["d"]
     assert any("left out there: d" in sentence for sentence in made.sentences)
 
 
@@ -295,8 +298,7 @@ def test_three_examples_infinite_values_and_a_score_against_the_others():
     assert found.explained[0] == pytest.approx(1)
     np.testing.assert_allclose(found.loadings[:, 0], [1, 1, -1])
     made = section(RunScores.of_arrays({k: {"mlp": v} for k, v in values.items()}), Request())
-    assert any("c ordered examples against" in sentence or "c orders examples against" in sentence
-               for sentence in made.sentences)  # fmt: skip
+    assert any("c orders examples against" in sentence for sentence in made.sentences)
 
 
 # --- real runs
@@ -324,4 +326,8 @@ def test_difficulty_of_digits_is_mostly_one_thing(tmp_path):
     agreed = cell_agreement(scores, "mlp")
     upper = np.triu_indices(len(scores.scores), 1)
     assert np.mean(agreed.averaged.rho.values[upper]) > np.mean(agreed.between.between.values[upper])
-    assert (np.diagonal(agreed.between.between.values) > 0.3).all()
+    own = dict(zip(scores.scores, np.diagonal(agreed.between.between.values)))
+    counts = {"accuracy_over_time", "forgetting", "first_learned"}
+    assert (
+        max(own[name] for name in counts) < 0.6 < 0.85 < min(own[name] for name in own if name not in counts)
+    )

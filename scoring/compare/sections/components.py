@@ -84,7 +84,8 @@ def _said(found: Components, once: Components | None) -> Iterator[str]:
         fit = found.factor
         sentence = (
             f"{found.architecture}: one factor explains {percent(fit.share)} of the variance, and "
-            f"{percent(fit.common_share)} of what the scores share; the correlations it leaves are {fit.residual:.3f} (root mean square), "
+            f"{percent(fit.common_share)} of what the scores share; the correlations it leaves are "
+            f"{fit.residual:.3f} (root mean square), "
             f"{fit.largest_residual:.3f} at most."
         )
         if fit.heywood:
@@ -92,7 +93,8 @@ def _said(found: Components, once: Components | None) -> Iterator[str]:
         yield sentence
     against = [name for name, loading in zip(found.names, found.loadings[:, 0]) if loading < 0]
     if against:
-        yield f"{found.architecture}: {', '.join(against)} ordered examples against the first component."
+        verb = "orders" if len(against) == 1 else "order"
+        yield f"{found.architecture}: {', '.join(against)} {verb} examples against the first component."
 
 
 def _of_many(found: Components) -> str:
