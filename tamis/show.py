@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
@@ -24,20 +25,44 @@ PER_RUN_ROLES = ("se", "runs", "run")
 
 
 def show_runs(runs: Sequence[RunDirectory]) -> None:
-    """One line per finished run, with the last value of every evaluation metric."""
+    """One line per run with the last value of every metric; first the means of folders, if there are several."""
+    from scoring.find_runs import place_of
+
     summaries = [run.summary() for run in runs]
     metrics = sorted({name for summary in summaries for name in summary["metrics"]})
+    fewer = [name for name in reversed(metrics) if not name.endswith("accuracy")]
+    unfinished = {summary["status"] for summary in summaries} != {"finished"}
+    folders: dict[str, list[dict[str, Any]]] = {}
+    for run, summary in zip(runs, summaries):
+        folders.setdefault(str(place_of(run).parent), []).append(summary)
+    if len(folders) > 1:
+        means = [
+            [folder, len(inside), *(_mean([each["metrics"].get(m) for each in inside]) for m in metrics)]
+            for folder, inside in folders.items()
+        ]
+        title = "Mean and standard deviation over the runs of a folder"
+        console().print(grid(title, ["folder", "runs", *metrics], means, drop=fewer))
+        console().print()
     rows = [
         [
             str(run.path),
+            *([summary["status"]] if unfinished else []),
             summary["steps"],
             summary["wall_time_s"],
             *(summary["metrics"].get(m) for m in metrics),
         ]
         for run, summary in zip(runs, summaries)
     ]
-    fewer = [name for name in reversed(metrics) if not name.endswith("accuracy")]
-    console().print(grid("Runs", ["run", "steps", "seconds", *metrics], rows, drop=[*fewer, "seconds"]))
+    header = ["run", *(["status"] if unfinished else []), "steps", "seconds", *metrics]
+    console().print(grid("Runs", header, rows, left=1 + unfinished, drop=[*fewer, "seconds"]))
+
+
+def _mean(values: Sequence[float | None]) -> str | None:
+    """Mean and standard deviation of the values that are there."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    return cell(fmean(known)) + (f" ± {stdev(known):.2g}" if len(known) > 1 else "")
 
 
 def show_table(table: ScoreTable, path: Path | None) -> None:
@@ -153,20 +178,12 @@ def describe_path(
 
 
 def _describe_runs(path: Path, by: str | None) -> tuple[Any, Print]:
-    from scoring.checkpoints import RunDirectory
-    from scoring.find_runs import find_runs
+    from scoring.find_runs import read_runs
 
-    try:
-        runs = [run for run in find_runs(path) if isinstance(run, RunDirectory)]
-    except InputError as error:
-        if "must hold a run" not in str(error):
-            raise
-        runs = []
+    runs = read_runs(path, depth=3)
     if not runs or by is not None:
         what = "runs, which have no --by" if runs else "none of them"
-        raise InputError(
-            f"tamis show: {str(path)!r} must be a score table, a subset or finished runs, and is {what}."
-        )
+        raise InputError(f"tamis show: {str(path)!r} must be a score table, a subset or runs, and is {what}.")
     return run_documents(runs), lambda: show_runs(runs)
 
 
