@@ -1,0 +1,71 @@
+"""Laws fitted the slow, obvious way: formulas in natural units, one SciPy run per start, one loop per resample."""
+
+import numpy as np
+from scipy.optimize import minimize
+
+
+def huber(residuals, delta):
+    small = np.abs(residuals) <= delta
+    return np.where(small, residuals**2 / 2, delta * (np.abs(residuals) - delta / 2))
+
+
+def chinchilla_objective(theta, N, D, y, weights, delta=1e-3):
+    """Sum of Huber(LSE(a - alpha ln N, b - beta ln D, e) - ln y) and its gradient; theta = a, b, e, alpha, beta."""
+    a, b, e, alpha, beta = theta
+    terms = np.stack([a - alpha * np.log(N), b - beta * np.log(D), np.full(len(y), e)])
+    top = terms.max(0)
+    total = top + np.log(np.exp(terms - top).sum(0))
+    shares = np.exp(terms - total)
+    residuals = total - np.log(y)
+    pull = weights * np.clip(residuals, -delta, delta)
+    gradient = [
+        (pull * shares[0]).sum(),
+        (pull * shares[1]).sum(),
+        (pull * shares[2]).sum(),
+        -(pull * shares[0] * np.log(N)).sum(),
+        -(pull * shares[1] * np.log(D)).sum(),
+    ]
+    return (weights * huber(residuals, delta)).sum(), np.array(gradient)
+
+
+def chinchilla_fit(N, D, y, starts, weights=None, delta=1e-3):
+    """Best of SciPy's L-BFGS-B from starts (S, 5); natural parameters and objective.
+
+    The objective is multiplied by 1e4: its own size (1e-3) is near the tolerances at which SciPy stops.
+    """
+    weights = np.ones(len(y)) if weights is None else weights
+    scale = 1e4
+
+    def scaled(theta):
+        value, gradient = chinchilla_objective(theta, N, D, y, weights, delta)
+        return scale * value, scale * gradient
+
+    options = {"ftol": 1e-15, "gtol": 1e-11, "maxiter": 5_000, "maxfun": 20_000, "maxcor": 20}
+    with np.errstate(all="ignore"):
+        runs = [minimize(scaled, start, jac=True, method="L-BFGS-B", options=options) for start in starts]
+    best = min(runs, key=lambda run: run.fun if np.isfinite(run.fun) else np.inf)
+    a, b, e, alpha, beta = best.x
+    parameters = {"A": np.exp(a), "B": np.exp(b), "E": np.exp(e), "alpha": alpha, "beta": beta}
+    return parameters, best.fun / scale
+
+
+FORMULAS = {
+    "power": lambda p, x: p["beta"] * x["x"] ** p["c"],
+    "power_offset": lambda p, x: p["beta"] * x["x"] ** p["c"] + p["e"],
+    "m3": lambda p, x: p["beta"] * (1 / x["x"] + p["gamma"]) ** p["c"],
+    "chinchilla": lambda p, x: p["E"] + p["A"] / x["N"] ** p["alpha"] + p["B"] / x["D"] ** p["beta"],
+    "kaplan": lambda p, x: ((p["A"] / x["N"]) ** (p["alpha"] / p["beta"]) + p["B"] / x["D"]) ** p["beta"],
+    "kaplan_offset": lambda p, x: (
+        p["E"] + ((p["A"] / x["N"]) ** (p["alpha"] / p["beta"]) + p["B"] / x["D"]) ** p["beta"]
+    ),
+    "over_training": lambda p, x: (
+        p["E"] + (p["a"] * x["M"] ** p["eta"] + p["b"] * x["M"] ** -p["eta"]) * x["C"] ** -p["eta"]
+    ),
+    "shifted_power": lambda p, x: p["K"] * (x["x"] - p["E0"]) ** p["kappa"] + p["E1"],
+    "error_decay": lambda p, x: p["epsilon"] - p["k"] * np.exp(-p["gamma"] * x["L"]),
+    "broken_power": lambda p, x: (
+        p["a"]
+        + p["b"] * x["x"] ** -p["c0"] * (1 + (x["x"] / p["d1"]) ** (1 / p["f1"])) ** (-p["c1"] * p["f1"])
+    ),
+}
+"""Every closed form as its paper prints it; M4 has none."""

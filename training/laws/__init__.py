@@ -1,0 +1,1 @@
+"""Scaling laws: fitted to runs, with their uncertainty, judged by what they predict."""

@@ -1,0 +1,118 @@
+"""What speaks against a fitted law: found by the fit itself, and said in sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+
+from training.laws.delta_method import standard_errors
+from training.laws.form import OUTCOME, Form, Parameter
+from training.laws.problem import Problem, Scales
+from training.laws.solve import solve
+
+if TYPE_CHECKING:
+    from training.laws.fit import Fit
+
+Code = Literal["few_runs", "at_bound", "wide", "starts_disagree", "unrelated", "flat"]
+
+SPARE_RUNS = 3
+WIDEST_FACTOR = 3.0
+CHANCE = 1e-3
+"""A law is called unrelated unless chance would explain as much less often than this."""
+
+
+@dataclass(frozen=True)
+class Caution:
+    """A reason not to trust a law: a code to test for and a sentence to read."""
+
+    code: Code
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def cautions_of(fitted: Fit) -> tuple[Caution, ...]:
+    """Everything found against a fit."""
+    found = [few_runs(fitted), at_bound(fitted), starts_disagree(fitted), unrelated(fitted), *wide(fitted)]
+    return tuple(caution for caution in found if caution)
+
+
+def few_runs(fitted: Fit) -> Caution | None:
+    """At most 3 runs of positive weight more than free parameters: 8 runs do not identify 5 parameters."""
+    runs, size = int((fitted.weights_N > 0).sum()), len(fitted.form.free)
+    if runs > size + SPARE_RUNS:
+        return None
+    return Caution(
+        "few_runs",
+        f"{runs} runs for {size} free parameters; up to {size + SPARE_RUNS} the law follows the noise.",
+    )
+
+
+def at_bound(fitted: Fit) -> Caution | None:
+    """A parameter at a bound: its term vanished or ran away, and its uncertainty is not that of the others."""
+    if not fitted.at_bounds:
+        return None
+    named = ", ".join(f"{name} = {fitted.parameters[name]:.4g}" for name in fitted.at_bounds)
+    return Caution("at_bound", f"at a bound: {named}; the runs do not determine it inside its range.")
+
+
+def starts_disagree(fitted: Fit) -> Caution | None:
+    """Only one of several starts reached the best objective."""
+    if len(fitted.starts_S) < 2 or fitted.agreeing > 1:
+        return None
+    return Caution(
+        "starts_disagree",
+        f"only one of {len(fitted.starts_S)} starts reached the best objective; there may be a better one.",
+    )
+
+
+def wide(fitted: Fit) -> list[Caution]:
+    """Positive parameters whose 95 % interval spans more than a factor of 3.
+
+    In reduced units: A of A / N^alpha is judged at the typical N of the runs, where it is the size of the term. In
+    natural units it speaks of a model with one parameter, and the factor would depend on the unit of N.
+    """
+    found, errors = [], standard_errors(fitted)
+    for p, value in zip(fitted.form.free, fitted.theta_P):
+        spread = 1.96 * errors[p.name]
+        if p.low < 0 or p.name in fitted.at_bounds:
+            continue
+        with np.errstate(over="ignore"):
+            factor = (
+                np.exp(2 * spread) if p.scale == "log" else (value + spread) / max(value - spread, 1e-300)
+            )
+        if not factor <= WIDEST_FACTOR:
+            said = f"a factor of {factor:.1f}" if factor < 1e3 else "all sizes"
+            found.append(Caution("wide", f"{p.name} is hardly determined: its 95 % interval spans {said}."))
+    return found
+
+
+def unrelated(fitted: Fit) -> Caution | None:
+    """The law explains no more than chance would: a robust likelihood-ratio test against a constant.
+
+    The fall of the objective over E psi^2 / (2 E psi') is chi-squared in the linear case (Hampel et al. 1986, section
+    7.2, the tau test); with estimated scale it is compared with F.
+    """
+    from scipy.special import fdtrc
+
+    size, runs = len(fitted.form.free), len(fitted.y_N)
+    if size < 2 or runs <= size:
+        return None
+    constant = Form("constant", (), (Parameter("c", starts=(0.9,), units={OUTCOME: 1}),), lambda p, x: p.ln_c)
+    flat = Problem(constant, {}, fitted.y_N, fitted.minimised, Scales({OUTCOME: fitted.scales.outcome}))
+    ln_typical = float(torch.log(flat.y.mean()))
+    null = solve(flat, np.array([[ln_typical]]), fitted.weights_N[None])
+    reduced = fitted.problem.residuals(fitted.theta_P[None])[0]
+    best = fitted.minimised.total(reduced, fitted.weights_N)
+    alone = fitted.minimised.total(flat.residuals(null.best_BP)[0], fitted.weights_N)
+    square, slope = fitted.minimised.moments(reduced, fitted.weights_N)
+    if square <= 0:
+        return None
+    fall = 2 * (alone - best) * slope / square / (size - 1) * (runs - size) / runs
+    if fall > 0 and fdtrc(size - 1, runs - size, fall) < CHANCE:
+        return None
+    return Caution("unrelated", "the inputs explain the outcome no better than chance would.")

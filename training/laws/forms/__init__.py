@@ -1,0 +1,1 @@
+"""Laws, one family per file; each function gives a :class:`~training.laws.form.Form`."""

@@ -1,0 +1,43 @@
+"""A value with its interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from scoring.errors import bad_value
+from training.laws.form import Array
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate between the ends of its interval at ``level``; NaN or infinite ends say that there is none."""
+
+    value: float
+    low: float
+    high: float
+    level: float
+
+    @property
+    def factor(self) -> float:
+        """Upper over lower end of a positive quantity; infinite where the lower end is not above zero."""
+        return self.high / self.low if self.low > 0 else float("inf")
+
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+
+def percentile_interval(value: float, samples_B: Array, level: float) -> Interval:
+    """The equal-tailed interval of samples; samples that are not finite count as beyond both ends."""
+    level_checked(level)
+    bad = ~np.isfinite(samples_B)
+    tail = (1 - level) / 2
+    low = float(np.quantile(np.where(bad, -np.inf, samples_B), tail, method="inverted_cdf"))
+    high = float(np.quantile(np.where(bad, np.inf, samples_B), 1 - tail, method="inverted_cdf"))
+    return Interval(value, low, high, level)
+
+
+def level_checked(level: float) -> None:
+    if not 0 < level < 1:
+        raise bad_value("level", "laws", level, "between 0 and 1")

@@ -1,0 +1,106 @@
+"""A form, runs and an objective as one function of the fitted parameters, for many resamples at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from training.laws.form import OUTCOME, Array, Form, Values
+from training.laws.minimise import Rows
+from training.laws.objective import Objective
+
+CHUNK = 16_000
+"""Points per piece of a batch: its few dozen arrays then stay in the cache, and torch keeps to one thread."""
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Logarithms of the typical sizes by which inputs and outcome are divided while fitting."""
+
+    ln: Mapping[str, float]
+
+    @classmethod
+    def of(cls, form: Form, inputs: Mapping[str, Array], y: Array) -> Scales:
+        """Geometric means of the inputs (zero if one is not positive) and the mean of y, of what the form reduces."""
+        found = {}
+        for name in form.scaled:
+            if name == OUTCOME:
+                found[name] = float(np.log(y.mean()))
+            else:
+                found[name] = float(np.log(inputs[name]).mean())
+        return cls(found)
+
+    def inputs(self, form: Form, inputs: Mapping[str, Array]) -> Values:
+        """Inputs of a formula in reduced units."""
+        plain, logs = {}, {}
+        for name in form.inputs:
+            column = torch.from_numpy(np.array(inputs[name], dtype=np.float64))
+            if name in self.ln:
+                logs[name] = torch.log(column) - self.ln[name]
+            else:
+                plain[name] = column
+        return Values(plain, logs)
+
+    @property
+    def outcome(self) -> float:
+        """The logarithm of what y is divided by."""
+        return self.ln.get(OUTCOME, 0.0)
+
+
+class Problem:
+    """The objective of a form over n runs, for weights (B, n) of B resamples and points (K, P) of any of them."""
+
+    def __init__(
+        self, form: Form, inputs: Mapping[str, Array], y: Array, objective: Objective, scales: Scales
+    ) -> None:
+        self.form, self.objective, self.scales = form, objective, scales
+        self.x = scales.inputs(form, inputs)
+        self.y = torch.from_numpy(np.array(y, dtype=np.float64)) * float(np.exp(-scales.outcome))
+        self.ln_y = torch.log(self.y)
+
+    def ln_predictions(
+        self, theta: torch.Tensor, held: Mapping[str, torch.Tensor] | None = None
+    ) -> torch.Tensor:
+        """Reduced ln predictions (K, n)."""
+        p, _ = self.form.resolve(theta, self.scales.ln, held)
+        return self.form.formula(p, self.x)
+
+    def residuals(self, theta_KP: Array) -> Array:
+        """Reduced residuals (K, n)."""
+        with torch.no_grad():
+            predicted = self.ln_predictions(torch.from_numpy(np.ascontiguousarray(theta_KP)))
+            residuals = self.objective.residuals(predicted, self.y, self.ln_y)
+        return np.asarray(residuals.expand(len(theta_KP), len(self.y)).numpy())
+
+    def jacobian(self, theta_P: Array) -> Array:
+        """Derivatives (n, P) of the reduced residuals at one point, by central differences."""
+        moves = np.diag(1e-5 * np.maximum(1.0, np.abs(theta_P)))
+        both = self.residuals(np.concatenate([theta_P + moves, theta_P - moves]))
+        size = len(theta_P)
+        return np.asarray((both[:size] - both[size:]).T / (2 * np.diag(moves)))
+
+    def evaluate(
+        self,
+        theta_KP: Array,
+        weights_Bn: Array,
+        which_K: Rows,
+        delta: float,
+        held: Mapping[str, Array] | None = None,
+    ) -> tuple[Array, Array]:
+        """Objective (K,) and gradient (K, P); ``which_K`` names the resample, and the held values, of every point."""
+        values, gradients = np.empty(len(theta_KP)), np.empty_like(theta_KP)
+        rows = max(1, CHUNK // len(self.y))
+        for first in range(0, len(theta_KP), rows):
+            piece = slice(first, first + rows)
+            which = which_K[piece]
+            theta = torch.from_numpy(np.ascontiguousarray(theta_KP[piece])).requires_grad_(True)
+            own = {name: torch.from_numpy(column[which])[:, None] for name, column in (held or {}).items()}
+            residuals = self.objective.residuals(self.ln_predictions(theta, own), self.y, self.ln_y)
+            weights = torch.from_numpy(weights_Bn[which] if len(weights_Bn) > 1 else weights_Bn)
+            total = (weights * self.objective.losses(residuals, delta)).sum(-1)
+            (gradient,) = torch.autograd.grad(total.sum(), theta)
+            values[piece], gradients[piece] = total.detach().numpy(), gradient.numpy()
+        return values, gradients
