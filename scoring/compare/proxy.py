@@ -47,7 +47,9 @@ class ProxyCheck:
         margin: the largest shortfall that will do.
 
     Intervals are jackknife ones over the runs of both; they need two runs of the proxy and three of the target. They
-    speak of other runs on these examples. Ties at the cut count as disagreement, in overlap and ceiling alike.
+    speak of other runs on these examples. As a set changes by whole examples, they are wide for a few hundred examples
+    (96 to 100 % of them held the truth in simulations): few examples end in "cannot tell" rather than in error. Ties at
+    the cut count as disagreement, in overlap and ceiling alike.
     """
 
     score: str

@@ -87,15 +87,13 @@ def verdict_sentences(checks: Sequence[ProxyCheck]) -> list[str]:
         else:
             unclear.append(score)
     order = list(dict.fromkeys(check.proxy for check in checks))
-    parts = [
-        f"{name} may score for {target} by {_listed(cheapest[name])}" for name in order if name in cheapest
-    ]
-    if refused:
-        parts.append(f"no proxy may by {_listed(refused)}")
+    parts = [f"{name} may by {_listed(cheapest[name])}" for name in order if name in cheapest]
     if unclear:
-        parts.append(f"whether one may cannot be told by {_listed(unclear)}")
+        parts.append(f"by {_listed(unclear)} it cannot be told")
+    if refused:
+        parts.append(f"by {_listed(refused)} none may")
     return [
-        f"The cheapest that will do: {'; '.join(parts)}.",
+        f"May a cheaper architecture score for {target}? {'; '.join(parts)}.",
         f"A proxy will do if, by the 95 % interval over runs, it loses at most {100 * checks[0].margin:.3g} points of "
         "the kept set beyond what fresh runs of the target itself would lose; it will not if it loses more.",
     ]
@@ -198,21 +196,18 @@ def _agreement_sentence(pairs: PredictionAgreement) -> str:
 
 
 def _agreement_listing(pairs: PredictionAgreement) -> Listing:
+    target = pairs.architectures[-1]
     rows: list[list[Cell]] = []
-    for name in pairs.architectures:
-        row: list[Cell] = [name]
-        for estimate in _between(pairs, name).values():
-            row += [estimate.value, *ends(estimate)]
-        rows.append(row)
-    header = ["architecture"]
-    for what in (
-        "same class, run to run",
-        "total variation, run to run",
-        "same class as target",
-        "total variation to it",
-    ):
-        header += [what, "from", "to"]
-    return Listing(header, rows, "Pointwise predictions, means over pairs of different runs")
+    for kind, names in (("within", pairs.architectures), ("target", pairs.architectures[:-1])):
+        for name in names:
+            found = _between(pairs, name)
+            agreement, variation = found[f"{kind}_agreement"], found[f"{kind}_variation"]
+            other = name if kind == "within" else target
+            rows.append([name, other, agreement.value, *ends(agreement), variation.value, *ends(variation)])
+    header = ["runs of", "and of", "same class", "from", "to", "total variation", "from", "to"]
+    return Listing(
+        header, rows, "Predictions, means over pairs of different runs, with 95 % intervals over runs"
+    )
 
 
 def _agreement_document(pairs: PredictionAgreement, name: str) -> dict[str, Any]:
