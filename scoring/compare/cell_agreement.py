@@ -91,15 +91,12 @@ def cell_agreement(
     """How the scores of one architecture agree; ``keep`` is the share of hardest examples whose sets are compared."""
     cells = cell_correlations(scores, keep)
     pairs, common = cells.rho[architecture], cells.common[architecture]
-    means = np.stack([mean_of_runs(scores.values(score, architecture)) for score in scores.scores])
-    averaged = _averaged(scores, means, pairs, cells.kept, seed)
+    rows = hashed_rows(scores.ids, MOST_ROWS, seed)
+    means, z_CN = _read(scores, [(score, architecture) for score in scores.scores], rows)
+    averaged = _averaged(scores, means, pairs, cells.kept, rows, seed)
     runs = len(scores.runs[architecture])
     if runs < 2:
         return CellAgreement(architecture, scores.scores, runs, averaged, None, None, None, None)
-    rows = hashed_rows(scores.ids, MOST_ROWS, seed)
-    z_CN = standard_ranks(
-        np.concatenate([scores.values(score, architecture)[:, rows] for score in scores.scores])
-    )
     influence = mean_influences(z_CN, pairs.block_C, pairs.run_C, True)
     jaccard_within = jaccard(common.within(), cells.kept)
     np.fill_diagonal(jaccard_within, 1.0)
@@ -118,13 +115,12 @@ def cell_agreement(
 def across_agreement(scores: RunScores, score: str, *, keep: float = 0.3, seed: int = 0) -> AcrossAgreement:
     """How one score agrees between the architectures, of which there must be at least two."""
     cells, names = cell_correlations(scores, keep), scores.architectures
-    means = np.stack([mean_of_runs(scores.values(score, name)) for name in names])
     rows = hashed_rows(scores.ids, MOST_ROWS, seed)
-    z_CN = standard_ranks(np.concatenate([scores.values(score, name)[:, rows] for name in names]))
+    means, z_CN = _read(scores, [(score, name) for name in names], rows)
     return AcrossAgreement(
         score=score,
         architectures=names,
-        averaged=_averaged(scores, means, cells.across[score], cells.kept, seed),
+        averaged=_averaged(scores, means, cells.across[score], cells.kept, rows, seed),
         single=between_estimates(cells.across[score], z_CN, len(scores)),
     )
 
@@ -182,8 +178,27 @@ def _estimate(values: Floats, influence: Floats, replicates: Sequence[Floats], e
     return estimate(values, variance_of_mean(influence, examples), examples, over_runs)
 
 
-def _averaged(scores: RunScores, means_CN: Floats, pairs: RunPairs, kept: int, seed: int) -> Averaged:
-    rows, few = (hashed_rows(scores.ids, most, seed) for most in (MOST_ROWS, KENDALL_ROWS))
+def _read(
+    scores: RunScores, cells: Sequence[tuple[str, str]], rows: npt.NDArray[np.int64]
+) -> tuple[Floats, Floats]:
+    """Means over runs of some (score, architecture), (C, N), and standard ranks of all their runs on some rows."""
+    means, sampled = [], []
+    for score, architecture in cells:
+        values = scores.values(score, architecture)
+        means.append(mean_of_runs(values))
+        sampled.append(values[:, rows])
+    return np.stack(means), standard_ranks(np.concatenate(sampled))
+
+
+def _averaged(
+    scores: RunScores,
+    means_CN: Floats,
+    pairs: RunPairs,
+    kept: int,
+    rows: npt.NDArray[np.int64],
+    seed: int,
+) -> Averaged:
+    few = hashed_rows(scores.ids, KENDALL_ROWS, seed)
     sets = np.stack([chance_in_top(values, kept) for values in means_CN])
     overlap = jaccard(sets @ sets.T, kept)
     np.fill_diagonal(overlap, 1.0)

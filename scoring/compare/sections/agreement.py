@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from scoring.compare import agreement_words
 from scoring.compare.agreement import Agreement
-from scoring.compare.attenuation import LEAST_RELIABILITY
 from scoring.compare.cell_agreement import AcrossAgreement, CellAgreement, across_agreement, cell_agreement
-from scoring.compare.crossed_error import LEAST_RUNS, Estimates, blank
+from scoring.compare.crossed_error import Estimates, blank
 from scoring.compare.ranks import Floats
 from scoring.compare.run_scores import RunScores
 from scoring.compare.section import Cell, Listing, Request, Section
@@ -45,109 +45,26 @@ def section(scores: RunScores, request: Request) -> Section:
     if len(scores.scores) > 1:
         order = _order(cells, len(scores))
         for number, found in enumerate(cells, 1):
-            sentences += [*_said_of_scores(found, request.keep), *_said_of_correction(found)]
+            sentences += [
+                *agreement_words.of_scores(found, request.keep),
+                *agreement_words.of_correction(found),
+            ]
             listings.append(_scores_listing(found))
             stem = "agreement" if not several else f"agreement_{number}_{_safe(found.architecture)}"
             figures[stem] = partial(_draw_cells, found, order)
         tables["agreement_pairs"] = _table(row for found in cells for row in _pair_rows(found))
     if several:
-        sentences += _said_of_architectures(across, [found.runs for found in cells])
+        sentences += agreement_words.of_architectures(across, [found.runs for found in cells])
         listings.append(_across_listing(across))
         figures["agreement_architectures"] = partial(_draw_across, across)
         tables["agreement_architectures"] = _table(row for found in across for row in _across_rows(found))
-    sentences.append(_said_of_intervals(cells))
+    sentences.append(agreement_words.of_intervals(cells))
     document = {
         "keep": request.keep,
         "architectures": {found.architecture: _cell_document(found) for found in cells},
         "scores": {found.score: _across_document(found) for found in across},
     }
     return Section(NAME, TITLE, sentences, listings, figures, document, tables)
-
-
-def _said_of_scores(found: CellAgreement, keep: float) -> Iterator[str]:
-    rho = found.averaged.rho
-    if found.within is None or found.between is None:
-        yield (
-            f"{found.architecture}: two scores agree at Spearman {_mean(rho.values):.3f} on average (Kendall "
-            f"{_mean(found.averaged.kendall):.3f}). There is one run, so nothing is said of other runs; score several "
-            "with per_run=True (--per-run)."
-        )
-    else:
-        yield (
-            f"{found.architecture}: two scores agree at Spearman {_mean(found.within.values):.3f} on average in the "
-            f"same run, {_mean(found.between.between.values):.3f} in different runs, {_mean(rho.values):.3f} averaged "
-            f"over {found.runs} runs, and {_mean(found.between.corrected.values):.3f} corrected for the noise of runs."
-        )
-    pairs = [pair for pair in combinations(range(len(found.names)), 2) if not np.isnan(rho.values[pair])]
-    if not pairs:
-        yield f"{found.architecture}: scores that give every example the same value agree with none."
-        return
-    high, low = max(pairs, key=lambda p: rho.values[p]), min(pairs, key=lambda p: rho.values[p])
-    ends = [f"{found.names[i]} and {found.names[j]} at {rho.at(i, j).words()}" for i, j in (high, low)]
-    yield f"{found.architecture}: closest are {ends[0]}" + (f", farthest {ends[1]}." if high != low else ".")
-    yield (
-        f"{found.architecture}: of the hardest {keep * 100:.3g} % two scores share a Jaccard index of "
-        f"{_mean(found.averaged.jaccard):.3f} on average; by chance it would be {found.averaged.jaccard_chance:.3f}."
-    )
-
-
-def _said_of_correction(found: CellAgreement) -> Iterator[str]:
-    if found.between is None:
-        return
-    own, names = np.diagonal(found.between.between.values), found.names
-    noisy = [f"{name} ({rho:.2f})" for name, rho in zip(names, own) if rho < LEAST_RELIABILITY]
-    if noisy:
-        yield (
-            f"{found.architecture}: single runs say too little for a correction (reliability below "
-            f"{LEAST_RELIABILITY}) of {', '.join(noisy)}."
-        )
-    constant = [name for name, rho in zip(names, own) if np.isnan(rho)]
-    if constant:
-        yield f"{found.architecture}: constant in some run, and so without correlations: {', '.join(constant)}."
-    upper = np.triu(np.ones((len(names), len(names)), dtype=np.bool_), 1)
-    with np.errstate(invalid="ignore"):
-        over = int((upper & (found.between.corrected.values > 1 + 1e-9)).sum())
-    if over:
-        yield (
-            f"{found.architecture}: {over} corrected {_values(over)} above 1 by no more than sampling error: "
-            "read 1, the same order but for noise."
-        )
-    impossible = int((upper & found.between.impossible).sum())
-    if impossible:
-        yield (
-            f"{found.architecture}: {impossible} corrected {_values(impossible)} would be above 1 by more than "
-            "sampling error and so not given: different runs have errors in common."
-        )
-
-
-def _said_of_architectures(across: Sequence[AcrossAgreement], counts: Sequence[int]) -> Iterator[str]:
-    rows = [row for found in across for row in _across_rows(found)]
-    known = [row for row in rows if row["averaged"] is not None]
-    if not known:
-        yield "No score varies in two architectures: nothing is said of their agreement."
-        return
-    mean = float(np.mean([row["averaged"] for row in known]))
-    corrected = [row["corrected"] for row in rows if row["corrected"] is not None]
-    after = f", and {np.mean(corrected):.3f} corrected for the noise of runs" if corrected else ""
-    averaged = " when averaged over runs" if any(runs > 1 for runs in counts) else ""
-    yield f"The same score in two architectures agrees at Spearman {mean:.3f} on average{averaged}{after}."
-    if len(known) > 1:
-        lowest = min(
-            known, key=lambda row: row["corrected"] if row["corrected"] is not None else row["averaged"]
-        )
-        value = lowest["corrected"] if lowest["corrected"] is not None else lowest["averaged"]
-        yield (
-            f"Architectures differ most in {lowest['score']}, between {lowest['a']} and {lowest['b']}: {value:.3f}"
-            f"{' corrected' if lowest['corrected'] is not None else ''}."
-        )
-
-
-def _said_of_intervals(cells: Sequence[CellAgreement]) -> str:
-    few = [found.architecture for found in cells if found.runs < LEAST_RUNS]
-    if len(few) == len(cells):
-        return "Intervals are 95 % over examples alone: they say nothing of other runs, for which 3 runs are needed."
-    but = f"; of {', '.join(few)}, with fewer than 3 runs, over examples alone" if few else ""
-    return f"Intervals are 95 % over examples and runs, both drawn{but}."
 
 
 def _scores_listing(found: CellAgreement) -> Listing:
@@ -316,19 +233,9 @@ def _cell(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _mean(matrix: Floats) -> float:
-    """Mean over pairs of different scores that have a number."""
-    upper = matrix[np.triu_indices(len(matrix), 1)]
-    return float(np.nanmean(upper)) if not np.isnan(upper).all() else float("nan")
-
-
 def _safe(name: str) -> str:
     """Letters, digits and dashes, for the name of a file."""
     return "".join(c if c.isascii() and (c.isalnum() or c == "-") else "-" for c in name)[:40]
-
-
-def _values(count: int) -> str:
-    return "value" if count == 1 else "values"
 
 
 def _table(rows: Iterable[dict[str, Any]]) -> pa.Table:
