@@ -16,7 +16,19 @@ from typing import Annotated, Any, ParamSpec, TypeVar
 import typer
 from typer.core import TyperGroup
 
-ORDER = ("train", "score", "retrain", "select", "report", "apply", "compare", "show", "list", "demo")
+ORDER = (
+    "train",
+    "score",
+    "retrain",
+    "select",
+    "report",
+    "apply",
+    "compare",
+    "fingerprint",
+    "show",
+    "list",
+    "demo",
+)
 
 
 class OneSentence(TyperGroup):
@@ -32,9 +44,10 @@ class OneSentence(TyperGroup):
         try:
             code = super().main(given, *rest, **settings | {"standalone_mode": False})
         except Exception as error:
-            if not given or not hasattr(error, "format_message"):
+            alone = not given or type(error).__name__ == "NoArgsIsHelpError"
+            if alone or not hasattr(error, "format_message"):
                 if hasattr(error, "show"):
-                    error.show()  # tamis alone: the help
+                    error.show()  # tamis alone, or a group of commands: the help
                     sys.exit(2)
                 raise
             typer.echo(_usage(error, given), err=True)
@@ -79,6 +92,18 @@ _show_traceback = False
 
 def command(function: Callable[P, T]) -> Callable[P, T]:
     """Register a command whose mistakes end in one sentence and exit code 2, and Ctrl-C in 130."""
+    return command_of(app, function)
+
+
+def group(name: str, help: str) -> typer.Typer:
+    """A command of several words, ``tamis NAME DOES``; ``command_of`` adds what it does."""
+    made = typer.Typer(help=help, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+    app.add_typer(made, name=name)
+    return made
+
+
+def command_of(parent: typer.Typer, function: Callable[P, T]) -> Callable[P, T]:
+    """``command`` below another name than ``tamis`` alone."""
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -107,7 +132,7 @@ def command(function: Callable[P, T]) -> Callable[P, T]:
             typer.echo(OUT_OF_MEMORY, err=True)
             raise typer.Exit(2) from None
 
-    app.command(function.__name__.rstrip("_"))(run)
+    parent.command(function.__name__.rstrip("_"))(run)
     return function
 
 

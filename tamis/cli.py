@@ -10,6 +10,7 @@ import typer
 from tamis.app import app, command, main
 from tamis.apply_command import apply
 from tamis.compare_command import compare
+from tamis.fingerprint_command import fingerprint
 from tamis.options import (
     Features,
     Id,
@@ -34,6 +35,7 @@ __all__ = [
     "apply",
     "compare",
     "demo",
+    "fingerprint",
     "list_",
     "main",
     "report",

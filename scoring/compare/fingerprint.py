@@ -136,25 +136,29 @@ class Fingerprint:
             )
         return made
 
-    def predict(self, runs: npt.ArrayLike | RunScores | Columns | str | Path) -> list[Prediction]:
+    def predict(
+        self, runs: npt.ArrayLike | RunScores | Columns | str | Path, *, allow_changed_data: bool = False
+    ) -> list[Prediction]:
         """The architecture of every run.
 
         Args:
             runs: a score table (or its path) with the score, by single runs if it has them; ``RunScores``; or, for a
                 fingerprint of values, an array (R, K) or (K,) with high = hard in the order of ``ids``.
+            allow_changed_data: Take scores of data with another fingerprint: of a part of the data (such as the K
+                examples alone), or of changed content or labels under the same ids.
 
         Raises:
             InputError: other data, examples or the score missing, NaN or infinite values, only some of the examples
                 where ranks need all.
         """
         if isinstance(runs, RunScores):
-            return self._of_run_scores(runs)
+            return self._of_run_scores(runs, allow_changed_data)
         if isinstance(runs, str | Path):
             from scoring.stored_table import StoredTable
 
-            return self._of_table(cast(Columns, StoredTable(runs, OWNER)))
+            return self._of_table(cast(Columns, StoredTable(runs, OWNER)), allow_changed_data)
         if hasattr(runs, "columns") and hasattr(runs, "column"):
-            return self._of_table(cast(Columns, runs))
+            return self._of_table(cast(Columns, runs), allow_changed_data)
         values_RK = np.atleast_2d(np.asarray(runs, dtype=np.float64))
         if self.of == "ranks" or values_RK.ndim != 2 or values_RK.shape[1] != len(self):
             allowed = f"of shape (runs, {len(self)}) in the order of ids"
@@ -177,15 +181,16 @@ class Fingerprint:
             found.append(Prediction(name, self.architectures[first], margin, each))
         return found
 
-    def check_data(self, data: str | None) -> None:
+    def _check_data(self, data: str | None, allow_changed_data: bool) -> None:
         """Refuse data of another fingerprint; unknown ones pass, as ids are checked as well."""
-        if self.data is not None and data is not None and data != self.data:
+        if not allow_changed_data and self.data is not None and data is not None and data != self.data:
             raise InputError(
-                f"{OWNER}: scores must be of the data the fingerprint is of, and are of other data."
+                f"{OWNER}: scores must be of the data that the fingerprint was made on, and are of other data or a "
+                "part; pass allow_changed_data=True if that is meant."
             )
 
-    def _of_run_scores(self, scores: RunScores) -> list[Prediction]:
-        self.check_data(scores.fingerprint)
+    def _of_run_scores(self, scores: RunScores, allow_changed_data: bool) -> list[Prediction]:
+        self._check_data(scores.fingerprint, allow_changed_data)
         self._check_meaning(scores.scores, scores.meanings.get(self.score))
         self._check_all(len(scores))
         rows = find_rows(scores.ids, self.ids, OWNER, "the scores")
@@ -195,8 +200,8 @@ class Fingerprint:
             found += self.named(read(self.score, name)[:, rows], [f"{name}/{run}" for run in runs])
         return found
 
-    def _of_table(self, table: Columns) -> list[Prediction]:
-        self.check_data(cast(str | None, table.info.get("fingerprint")))
+    def _of_table(self, table: Columns, allow_changed_data: bool) -> list[Prediction]:
+        self._check_data(cast(str | None, table.info.get("fingerprint")), allow_changed_data)
         known = [name for name, meta in table.columns.items() if meta["role"] == "score"]
         self._check_meaning(known, table.meaning(self.score) if self.score in known else None)
         self._check_all(len(table))

@@ -25,7 +25,8 @@ from scoring.plots.style import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LOOKS = ((BLUE, "o"), (VERMILLION, "s"), (GREEN, "^"), (PURPLE, "D"), (ORANGE, "v"), (SKY, "P"), (BLACK, "X"))
+LOOKS = ((BLUE, "o"), (VERMILLION, "s"), (GREEN, "^"), (ORANGE, "v"), (SKY, "P"), (PURPLE, "D"), (BLACK, "X"))
+CURVES = ((BLACK, "o"), (PURPLE, "D"), (SKY, "P"))
 LINES = ("-", "--", ":", "-.")
 
 
@@ -69,15 +70,15 @@ def fingerprint_figure(
         if others:
             axes.plot([], [], color=GREY, linewidth=0.8, label="single scores")
         low, high = (np.asarray(end) for end in band)
-        axes.fill_between(places, low, high, color=LOOKS[0][0], alpha=0.13, linewidth=0, zorder=2)
+        axes.fill_between(places, low, high, color=CURVES[0][0], alpha=0.1, linewidth=0, zorder=2)
         for number, (name, values) in enumerate(curves.items()):
-            colour, marker = LOOKS[number % len(LOOKS)]
+            colour, marker = CURVES[number % len(CURVES)]
             axes.plot(
                 places, np.asarray(values), color=colour, marker=marker, linewidth=1.8, linestyle=LINES[number % 4],
                 label=name, zorder=3,
             )  # fmt: skip
         axes.axhline(
-            reach, color=BLACK, linewidth=0.9, linestyle=(0, (5, 2)), label=f"asked for: {reach:.0%}"
+            reach, color=GREEN, linewidth=1.1, linestyle=(0, (5, 2)), label=f"asked for: {reach:.0%}"
         )
         axes.axhline(
             chance, color=GREY, linewidth=1.1, linestyle=":", label=f"always the most frequent: {chance:.0%}"
@@ -87,7 +88,6 @@ def fingerprint_figure(
         axes.set_xlabel("examples in the fingerprint")
         axes.set_ylabel("held-out runs named rightly")
         axes.set_title(title)
-        axes.legend(loc="lower right", fontsize=8)
         side.grid(True, axis="y")
         columns = np.arange(means.shape[1])
         for number, (name, row) in enumerate(zip(architectures, means)):
@@ -103,5 +103,6 @@ def fingerprint_figure(
         side.set_xlabel("example, the most telling first")
         side.set_ylabel("mean of the runs, in standard deviations")
         side.set_title("Where architectures put them")
-        figure.legend(*side.get_legend_handles_labels(), loc="outside lower right", ncols=min(len(means), 6))
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=8.5)
+        side.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, fontsize=8.5)
     return figure

@@ -58,7 +58,7 @@ def section(scores: RunScores, request: Request) -> Section:
             if of == "ranks"
             else f"Found {how} {', '.join(infinite)}, which have infinite values."
         )
-    curves = {f"{_by(each)} ({of})": known} | ({f"{made.score}, ranks": by_rank} if by_rank else {})
+    curves = {f"{_by(each)}, {of}": known} | ({f"{made.score}, ranks": by_rank} if by_rank else {})
     figures: dict[str, Callable[[], Figure]] = {NAME: partial(_draw, curves, each, made, used)}
     document = {
         "reach": REACH,
@@ -134,7 +134,8 @@ def _honesty(known: Tested, each: Sequence[Tested], request: Request) -> str:
     score = "examples and score" if len(each) > 1 else "the examples"
     return (
         f"Held out {held}: {score} were chosen without them in every fold. The interval is Wilson's for "
-        f"{len(known.runs)} runs; it does not know that folds share runs, nor that the number of examples was read off the same runs."
+        f"{len(known.runs)} runs; it does not know that folds share runs, nor that the number of examples was read off "
+        "the same runs."
     )
 
 
@@ -143,8 +144,8 @@ def _ranks(by_rank: Tested, made: Fingerprint) -> str:
     right = int(by_rank.right_K[list(by_rank.sizes).index(size)])
     return (
         f"By ranks instead of values of {made.score}, {size} {'example names' if size == 1 else 'examples name'} "
-        f"{right} of {len(by_rank.runs)}: values also see that a whole level differs (training longer moves it), ranks only an "
-        "order, for which a new run must be scored on all examples."
+        f"{right} of {len(by_rank.runs)}: values also see that a whole level differs (training longer moves it), ranks "
+        "only an order, for which a new run must be scored on all examples."
     )
 
 
