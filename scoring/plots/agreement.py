@@ -54,7 +54,7 @@ def agreement_panels(names: Sequence[str], panels: Mapping[str, Floats], *, titl
     margin = 0.085 * max(len(name) for name in names)
     with style():
         side = max(cell * count, 2.6)
-        figure = new_figure(columns * (side + 0.25) + margin + 1.2, lines * (side + 0.4) + margin + 0.6)
+        figure = new_figure(columns * (side + 0.25) + margin + 1.2, lines * (side + 0.4) + margin + 0.9)
         grid = figure.subplots(lines, columns, squeeze=False)
         images = []
         for number, axes in enumerate(grid.flat):

@@ -12,7 +12,8 @@ pytest.importorskip("matplotlib")
 
 from scoring.compare.agreement import agreement
 from scoring.errors import InputError
-from scoring.plots.agreement import agreement_map
+from scoring.plots.agreement import agreement_map, agreement_panels, architecture_map
+from scoring.plots.components import component_plot, dot_panels
 from scoring.plots.data_map import CORRECTNESS, data_map
 from scoring.plots.pruning import Curve, Panel, pruning_curves
 from scoring.plots.style import save
@@ -36,6 +37,44 @@ def an_agreement_map(count=6):
     return agreement_map(agreement(columns, dict.fromkeys(columns, "hard")))
 
 
+def score_names(count):
+    return [f"score_number_{i}@mean" for i in range(count)]
+
+
+def some_panels(count=20, panels=4):
+    rho = np.linspace(-1, 1, count)[:, None] * np.linspace(1, -1, count)
+    return agreement_panels(score_names(count), {f"panel {i}": rho for i in range(panels)}, title="Agreement")
+
+
+def some_architectures(count=20, pairs=15):
+    rho = np.random.default_rng(0).uniform(-1, 1, (count, pairs))
+    rho[-1, -1] = np.nan
+    return architecture_map(
+        score_names(count),
+        [f"small-resnet – vit-{i}" for i in range(pairs)],
+        {"averaged": rho, "corrected": rho},
+    )
+
+
+def with_intervals(count, seed):
+    value = np.random.default_rng(seed).uniform(-0.5, 1, count)
+    return np.stack([value, value - 0.05, value + 0.05])
+
+
+def some_components(count=20, architectures=6):
+    kinds = [f"architecture-{i}" for i in range(architectures)]
+    shares = np.sort(np.random.default_rng(0).dirichlet(np.ones(count)))[::-1]
+    loadings = {kind: with_intervals(count, i) for i, kind in enumerate(kinds)}
+    return component_plot(dict.fromkeys(kinds, shares), np.full(count, 0.07), score_names(count), loadings)
+
+
+def some_dots(count=20, columns=4):
+    panels = {
+        f"column {i}": {kind: with_intervals(count, i) for kind in ("mlp", "cnn")} for i in range(columns)
+    }
+    return dot_panels(score_names(count), panels, title="Beside", axis="Spearman correlation")
+
+
 def some_curves():
     curves = [Curve(name, (0.5, 0.3, 0.1), (0.97, 0.95, 0.8), (0.01, 0.0, 0.05))
               for name in ("hardest", "random", "easiest", "prototypes")]  # fmt: skip
@@ -46,6 +85,14 @@ FIGURES = {
     "data map": lambda: a_data_map(marked=np.arange(300) < 9),
     "agreement": an_agreement_map,
     "curves": some_curves,
+    "agreement panels": some_panels,
+    "agreement panels of two": lambda: some_panels(2, 2),
+    "architectures": some_architectures,
+    "architectures of two": lambda: some_architectures(2, 1),
+    "components": some_components,
+    "components of two": lambda: some_components(2, 1),
+    "dots": some_dots,
+    "one column of dots": lambda: some_dots(3, 1),
 }
 
 
