@@ -26,6 +26,8 @@ class Compared:
     """Expected share of the kept set in common, ties at the cut broken at random."""
     by_lot_G: Floats
     """Share of the kept set that is drawn by lot."""
+    tie_loss_G: Floats
+    """Share of the variance of ranks that ties take: sum (t^3 - t) / (N^3 - N) over tied groups of t examples."""
 
 
 def compare_groups(values_RN: Floats, groups_GK: Groups, kept: int) -> Compared:
@@ -42,7 +44,9 @@ def compare_groups(values_RN: Floats, groups_GK: Groups, kept: int) -> Compared:
     del chance_GN, drawn_GN
     for sums in sums_GN:
         sums[:] = centred_ranks(sums)
-    return Compared(disjoint(groups_GK), correlations(sums_GN @ sums_GN.T), overlap_GG, by_lot_G)
+    gram, rows = sums_GN @ sums_GN.T, sums_GN.shape[1]
+    tie_loss_G = 1 - 3 * np.diagonal(gram) / (rows**3 - rows)
+    return Compared(disjoint(groups_GK), correlations(gram), overlap_GG, by_lot_G, tie_loss_G)
 
 
 def _tie_rounding(sums_N: Floats) -> Floats:

@@ -21,7 +21,7 @@ import numpy as np
 
 from scoring.compare.over_pairs import Interval, t_quantile
 from scoring.compare.run_curve import Measure, RunCurve
-from scoring.compare.spearman_brown import MANY_TIES, runs_needed
+from scoring.compare.spearman_brown import MOST_TIE_LOSS, runs_needed
 from scoring.errors import bad_value
 
 MOST_BY_LOT = 0.05
@@ -97,8 +97,8 @@ def unpredictable(curve: RunCurve, measure: Measure) -> str:
         return "some runs give all examples the same value"
     if reliability <= 0:
         return "runs agree no better than chance"
-    if measure == "rho" and curve.tied > MANY_TIES:
-        return f"{curve.tied:.0%} of the examples tie with others in a run"
+    if measure == "rho" and curve.tie_loss > MOST_TIE_LOSS:
+        return f"ties take {curve.tie_loss:.0%} of the differences in rank"
     if measure == "overlap" and curve.largest.by_lot > MOST_BY_LOT:
         return f"{curve.largest.by_lot:.0%} of the kept would be drawn by lot among ties"
     missed = miss(curve, measure)
@@ -122,8 +122,24 @@ def _values(curve: RunCurve, measure: Measure) -> list[float]:
 
 
 def _reach(curve: RunCurve, measure: Measure, runs: int) -> float | None:
+    """Half the width of an interval in log odds; beyond what was measured, what the rule missed there is carried on."""
     error = curve.of(runs).measured(measure).error
-    return None if error is None else t_quantile(curve.runs) * error
+    if error is None:
+        return None
+    return math.hypot(t_quantile(curve.runs) * error, _drift(curve, measure, runs))
+
+
+def _drift(curve: RunCurve, measure: Measure, runs: int) -> float:
+    """Log odds by which the rule is off at ``runs``, if it goes on to be off as it was from base to largest."""
+    largest = curve.largest
+    if runs <= largest.runs or largest.runs < 2:
+        return 0.0
+    base = curve.of(largest.runs // 2)
+    ends = np.array([base.measured(measure).value, largest.measured(measure).value])
+    before, after = curve.scale(measure).log_odds(ends)
+    grown = math.log(largest.runs / base.runs)
+    missed = float(after - before) - grown
+    return abs(missed) * math.log(runs / largest.runs) / grown if math.isfinite(missed) else 0.0
 
 
 def _range(curve: RunCurve, measure: Measure, runs: int) -> tuple[int, int] | None:

@@ -21,7 +21,6 @@ from scoring.compare.kept_sets import kept_count
 from scoring.compare.over_pairs import Interval, error_on_scale, pair_interval, t_quantile
 from scoring.compare.ranks import Floats
 from scoring.compare.run_groups import group_sizes, run_groups
-from scoring.describe import tied_fraction
 from scoring.errors import bad_value
 
 Measure = Literal["rho", "overlap"]
@@ -68,8 +67,8 @@ class RunCurve:
     rows: int
     kept: int
     """How many examples the kept set has."""
-    tied: float
-    """Share of examples whose value another example has in the same run, mean over runs."""
+    tie_loss: float
+    """Share of the variance of ranks that ties take in single runs, on average: 0 without ties, 1 of constants."""
     points: tuple[Point, ...]
 
     @property
@@ -131,8 +130,8 @@ def run_curve(values_RN: npt.ArrayLike, *, keep: float = 0.3, seed: int = 0) -> 
                 by_lot=float(np.concatenate([block.by_lot_G for block in blocks]).mean()),
             )
         )
-    tied = float(np.mean([tied_fraction(run) for run in values]))
-    return RunCurve(len(values), values.shape[1], kept, tied, tuple(points))
+    assert single is not None
+    return RunCurve(len(values), values.shape[1], kept, float(single.tie_loss_G.mean()), tuple(points))
 
 
 def _measured(

@@ -10,7 +10,7 @@ import numpy as np
 
 from scoring.compare.more_runs import expected
 from scoring.compare.run_curve import Measure, RunCurve
-from scoring.compare.spearman_brown import MANY_TIES, spearman_brown
+from scoring.compare.spearman_brown import MOST_TIE_LOSS, spearman_brown
 from scoring.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, new_figure, style
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def run_curves(curves: Curves, *, keep: float, measure: Measure = "rho") -> Figu
     rows = math.ceil(len(curves) / columns)
     most = max(curve.runs for by in curves.values() for curve in by.values())
     with style():
-        figure = new_figure(max(5.0, 2.75 * columns + 0.6), 2.3 * rows + 1.3)
+        width = max(5.0, 2.75 * columns + 0.6)
+        figure = new_figure(width, 2.3 * rows + 1.3)
         panels: Any = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
         for axes, (score, by) in zip(panels.flat, curves.items()):
             _panel(axes, by, kinds, measure, most)
@@ -61,7 +62,8 @@ def run_curves(curves: Curves, *, keep: float, measure: Measure = "rho") -> Figu
         for row in panels:
             row[0].set_ylabel(label)
         figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
-        figure.legend(*_legend(kinds, measure), loc="outside lower center", ncols=min(4, len(kinds) + 2))
+        columns = min(int(width // 2.3), len(kinds) + 2)
+        figure.legend(*_legend(kinds, measure), loc="outside lower center", ncols=columns)
     return figure
 
 
@@ -81,7 +83,7 @@ def _panel(axes: Axes, by: Mapping[str, RunCurve], kinds: Sequence[str], measure
             if each.interval is not None:
                 axes.plot([size, size], each.interval, color=colour, linewidth=1.1, zorder=2)
         dashes, line = _dashed(curve, measure)
-        broken = measure == "rho" and curve.tied > MANY_TIES
+        broken = measure == "rho" and curve.tie_loss > MOST_TIE_LOSS
         axes.plot(
             dashes, line, color=GREY if broken else colour, linewidth=1.2, linestyle=(0, (3, 2)), zorder=1
         )
@@ -112,7 +114,7 @@ def _legend(kinds: Sequence[str], measure: Measure) -> tuple[list[Any], list[str
     for number, _ in enumerate(kinds):
         colour, marker = LOOKS[number % len(LOOKS)]
         handles.append(Line2D([], [], color=colour, marker=marker, markersize=5, linewidth=1.5))
-    said = "Spearman-Brown from single runs (grey: ties break it)" if measure == "rho" else "predicted"
+    said = "Spearman-Brown (grey: ties break it)" if measure == "rho" else "predicted"
     handles.append(Line2D([], [], color=BLACK, linewidth=1.2, linestyle=(0, (3, 2))))
     handles.append(Patch(color=BLACK, alpha=0.18, linewidth=0))
     return handles, [*kinds, said, "middle 90 % of the splits"]

@@ -14,7 +14,7 @@ from scoring.compare.run_curve import Measured, RunCurve, run_curve
 from scoring.compare.run_errors import errors_table, run_errors
 from scoring.compare.run_scores import RunScores
 from scoring.compare.section import Cell, Listing, Request, Section
-from scoring.compare.spearman_brown import MANY_TIES, spearman_brown
+from scoring.compare.spearman_brown import MOST_TIE_LOSS, spearman_brown
 from scoring.compare.wording import percent
 
 if TYPE_CHECKING:
@@ -45,11 +45,9 @@ def section(scores: RunScores, request: Request) -> Section:
         for kind, runs in scores.runs.items():
             values_RN = scores.values(score, kind)
             errors.append(run_errors(values_RN, scores.meanings[score]))
-            if len(runs) > 1 and len(scores) > 2:
+            if len(runs) > 1:
                 curves[score][kind] = run_curve(values_RN, keep=request.keep, seed=request.seed)
     tables = {"standard_errors": errors_table(scores, errors)}
-    if len(scores) < 3:
-        return Section(NAME, TITLE, ["Reliability needs at least three examples."], tables=tables)
     curves = dict(sorted(curves.items(), key=lambda item: _rank(item[1])))
     answers = [
         _answer(score, kind, curve, request.keep)
@@ -193,12 +191,14 @@ def _said_of_all(curves: Curves, keep: float) -> list[str]:
 
 
 def _said_of_ties(curves: Curves) -> list[str]:
-    tied = [score for score, by in curves.items() if any(curve.tied > MANY_TIES for curve in by.values())]
+    tied = [
+        score for score, by in curves.items() if any(curve.tie_loss > MOST_TIE_LOSS for curve in by.values())
+    ]
     if not tied:
         return []
     return [
-        f"More than half of the examples tie with others in a single run of {', '.join(tied)}: Spearman-Brown does not "
-        "hold there (a mean over runs has fewer ties, which is a gain of its own) and is not used."
+        f"Ties take more than {_round(MOST_TIE_LOSS)} of the differences in rank in single runs of {', '.join(tied)}: "
+        "Spearman-Brown does not hold there (means over runs tie less, which is a gain of its own) and is not used."
     ]
 
 
@@ -208,7 +208,7 @@ def _said_of_prediction(curves: Curves) -> list[str]:
         (score, kind): spearman_brown(curve.single.rho.value, curve.largest.runs) - curve.largest.rho.value
         for score, by in curves.items()
         for kind, curve in by.items()
-        if curve.largest.runs > 1 and curve.tied <= MANY_TIES and curve.single.rho.value > 0
+        if curve.largest.runs > 1 and curve.tie_loss <= MOST_TIE_LOSS and curve.single.rho.value > 0
     }
     if not off:
         return []
@@ -237,20 +237,21 @@ def _rho_listing(curves: Curves) -> Listing:
         for kind, curve in by.items():
             size = shown_size(curve)
             several = curve.of(size).rho if size > 1 else None
-            offered = size > 1 and curve.tied <= MANY_TIES and curve.single.rho.value > 0
+            offered = size > 1 and curve.tie_loss <= MOST_TIE_LOSS and curve.single.rho.value > 0
             rows.append([
                 score, kind, curve.runs, *_cells(curve.single.rho), size if size > 1 else None, *_cells(several),
-                spearman_brown(curve.single.rho.value, size) if offered else None, curve.tied,
+                spearman_brown(curve.single.rho.value, size) if offered else None, curve.tie_loss,
             ])  # fmt: skip
     header = [
         "score", "architecture", "runs", "single run", "low", "high", "k", "k runs", "low", "high", "Spearman-Brown",
-        "tied",
+        "ties",
     ]  # fmt: skip
     return Listing(
         header,
         rows,
         "Spearman's correlation of one run with another, and of means of k runs with means of k others (measured, and "
-        "as predicted from single runs); the most reliable score first. Tied: share of examples that tie in a run.",
+        "as predicted from single runs); the most reliable score first. Ties: their share of "
+        "the differences (variance) in rank.",
     )
 
 
@@ -300,7 +301,7 @@ def _document(curve: RunCurve, keep: float) -> dict[str, Any]:
     mine, found = expected(curve, "overlap", curve.runs), runs_for(curve, "overlap", target(keep))
     return {
         "runs": curve.runs,
-        "tied": curve.tied,
+        "tie_loss": curve.tie_loss,
         "curve": [
             {
                 "runs": point.runs,
