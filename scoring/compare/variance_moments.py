@@ -134,17 +134,13 @@ def variance_moments(
     assert len(architectures) > 1 if merged else min(runs_A) > 1, "one run beside several, or alone"
     terms_KN = _merged_terms(m_AN) if merged else _terms(m_AN, w_AN, runs_A)
     theta_K = terms_KN.mean(axis=1)
-    if merged:
-        beyond_AKK: Floats = np.zeros((len(runs_A), len(theta_K), len(theta_K)))
-        if ranked:
-            _add_merged_rank_effects(terms_KN, m_AN)
-    else:
-        beyond_AKK = np.stack(
-            [
-                _one_architecture(read(name), number, m_AN, w_AN[number], terms_KN, ranked)
-                for number, name in enumerate(architectures)
-            ]
-        )
+    beyond_AKK = np.zeros((len(runs_A), len(theta_K), len(theta_K)))
+    if not merged:
+        for number in reversed(range(len(runs_A))):  # the architecture that was read last is still in memory
+            values_RN = read(architectures[number])
+            beyond_AKK[number] = _one_architecture(values_RN, number, m_AN, w_AN[number], terms_KN, ranked)
+    elif ranked:
+        _add_merged_rank_effects(terms_KN, m_AN)
     scale = count / (count - 1)
     return VarianceMoments(
         theta_K=scale * theta_K,
