@@ -59,14 +59,16 @@ def delta_interval(
     )
     values = np.asarray(quantity(natural_samples(fitted, points)), dtype=np.float64)
     positive = bool((values > 0).all())
-    used = np.log(values) if positive else values
+    used: Array = np.log(values) if positive else values
     size = len(moves)
     gradient = (used[1 : 1 + size] - used[1 + size :]) / (2 * moves)
-    spread = float(np.sqrt(max(0.0, gradient @ covariance(fitted) @ gradient)))
+    variance = float(gradient @ covariance(fitted) @ gradient)
+    spread = np.sqrt(max(0.0, variance))
     freedom = max(1, len(fitted.y_N) - size)
     half = float(stdtrit(freedom, 0.5 + level / 2)) * spread
-    ends = np.array([float(used[0]) - half, float(used[0]) + half])
-    ends = np.exp(ends) if positive else ends
+    ends = np.array([float(used[0]) - half, float(used[0]) + half], dtype=np.float64)
+    if positive:
+        ends = np.exp(ends)
     return Interval(float(values[0]), float(ends[0]), float(ends[1]), level)
 
 

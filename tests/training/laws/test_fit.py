@@ -1,7 +1,5 @@
 """The fitter: the same optimum as slow SciPy, the same answer in any order and unit, and cautions where they belong."""
 
-import csv
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -237,42 +235,3 @@ def test_mistakes_are_one_sentence(change, sentence):
     inputs, y, options = change(*runs_of("chinchilla", 20))
     with pytest.raises(InputError, match=sentence):
         fit(form_named("chinchilla"), inputs, y, **options)
-
-
-# Published targets
-
-
-@pytest.fixture(scope="module")
-def epoch(data_dir):
-    path = data_dir / "scaling" / "epoch_chinchilla" / "svg_extracted_data.csv"
-    with path.open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    columns = {"N": "Model Size", "C": "Training FLOP", "loss": "loss"}
-    table = {name: np.array([float(row[column]) for row in rows]) for name, column in columns.items()}
-    return {"N": table["N"], "C": table["C"]}, table["loss"]
-
-
-@pytest.mark.parametrize(
-    ("objective", "highest", "published", "total"),
-    [
-        (
-            "huber",
-            5,
-            {"A": 477.83, "B": 2143.4, "E": 1.81722, "alpha": 0.347310, "beta": 0.367172},
-            1.01827403e-3,
-        ),
-        ("lad", 5, {"A": 482.01, "B": 2085.43, "E": 1.8172, "alpha": 0.3478, "beta": 0.3658}, None),
-        ("huber", 0, {"A": 495.7, "B": 12846, "E": 1.8913, "alpha": 0.3493, "beta": 0.4530}, None),
-    ],
-)
-def test_chinchilla_replication(epoch, objective, highest, published, total):
-    """Besiroglu et al. 2024: both published sets of coefficients, and the one with all runs."""
-    inputs, loss = epoch
-    found = fit(
-        form_named("chinchilla"), inputs, loss, objective=objective, outliers=Outliers(highest=highest)
-    )
-    assert found.parameters == pytest.approx(published, rel=1e-3)
-    assert len(found.y_N) == 245 - highest and found.agreeing >= 10
-    if total:
-        assert found.objective <= total * (1 + 1e-6)
-        assert found.sound

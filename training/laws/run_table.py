@@ -1,0 +1,181 @@
+"""Tables of runs: one row per run, step, split and metric, as studies write them and everything here reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scoring.errors import InputError, unknown_name
+from training.laws.inputs import complete
+
+WORDS = ("run", "corpus", "split", "metric")
+NUMBERS = ("N", "D", "C", "step", "value")
+READERS = (".csv", ".parquet", ".jsonl")
+
+Column = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class RunTable:
+    """Rows (run, corpus, N, D, C, step, split, metric, value), and any further columns that were asked for.
+
+    ``N`` parameters, ``D`` tokens seen, ``C`` FLOPs (6 N D where it was not given); what is unknown is NaN or "".
+    ``run`` names the training run, which joins metrics of one model.
+    """
+
+    columns: Mapping[str, Column]
+
+    def __len__(self) -> int:
+        return len(self.columns["value"])
+
+    def __getitem__(self, name: str) -> Column:
+        if name not in self.columns:
+            raise unknown_name("column", "run table", name, self.columns)
+        return self.columns[name]
+
+    def names(self, column: str) -> list[str]:
+        """The different words in a column, sorted."""
+        return sorted(set(self[column].tolist()))
+
+    def rows(self, mask: npt.ArrayLike) -> RunTable:
+        """Some of the rows: (N,) bool or row numbers."""
+        chosen = np.asarray(mask)
+        return RunTable({name: column[chosen] for name, column in self.columns.items()})
+
+    def where(self, **equal: object) -> RunTable:
+        """The rows in which columns have these values; a word that occurs nowhere in its column is an error."""
+        mask = np.ones(len(self), dtype=bool)
+        for name, value in equal.items():
+            column = self[name]
+            if isinstance(value, str) and value not in set(column.tolist()):
+                raise unknown_name(name, "run table", value, self.names(name))
+            mask &= column == value
+        return self.rows(mask)
+
+    def last(self) -> RunTable:
+        """Of every run, split and metric the row of the last step; rows without steps stay."""
+        keys = list(zip(self["run"], self["corpus"], self["split"], self["metric"]))
+        order = np.argsort(np.nan_to_num(self["step"], nan=-1.0), kind="stable")
+        newest = {keys[row]: row for row in order}
+        stay = np.isnan(self["step"])
+        stay[list(newest.values())] = True
+        return self.rows(np.flatnonzero(stay))
+
+    @property
+    def inputs(self) -> dict[str, Column]:
+        """N, D and C of every row, as :func:`~training.laws.fit.fit` reads them."""
+        return {name: self.columns[name] for name in ("N", "D", "C")}
+
+
+def read_run_table(
+    path: str | Path,
+    columns: Mapping[str, str] | None = None,
+    metrics: Mapping[str, str] | Sequence[str] | None = None,
+) -> RunTable:
+    """A run table from CSV, Parquet or JSON lines.
+
+    ``columns`` maps our names to those of the file (``{"N": "params", "D": "tokens", "corpus": "data"}``); names beyond
+    ours become further columns. A wide file, with one column per metric, needs ``metrics``: their columns, or a mapping
+    of our names to them; its empty cells become no row. N, D and C follow from two of them.
+    """
+    found = _read(Path(path))
+    mapping = {name: name for name in (*WORDS, *NUMBERS) if name in found} | dict(columns or {})
+    for name, column in mapping.items():
+        if column not in found:
+            raise unknown_name(f"the column of {name}", f"run table {path}", column, found)
+    table = {name: found[column] for name, column in mapping.items()}
+    return make_run_table(table, _wide(path, found, metrics) if metrics else None, str(path))
+
+
+def make_run_table(
+    columns: Mapping[str, npt.ArrayLike],
+    metrics: Mapping[str, npt.ArrayLike] | None = None,
+    name: str = "given",
+) -> RunTable:
+    """A run table from arrays; ``metrics`` are columns of values by metric, one row per run."""
+    table: dict[str, Column] = {key: np.asarray(column) for key, column in columns.items()}
+    rows = len(next(iter(table.values()), np.zeros(0)))
+    if metrics:
+        if "value" in table:
+            raise InputError(f"run table {name}: it has a column of values and metrics; give one of them.")
+        table.setdefault("run", np.arange(rows).astype(str))
+        values = {key: _numbers(name, key, np.asarray(column)) for key, column in metrics.items()}
+        table = {key: np.tile(column, len(values)) for key, column in table.items()}
+        table["metric"] = np.repeat(np.array(list(values), dtype=object), rows)
+        table["value"] = np.concatenate(list(values.values()))
+        present = ~np.isnan(table["value"])
+        table = {key: column[present] for key, column in table.items()}
+    if "value" not in table:
+        raise InputError(
+            f"run table {name}: no column of values; map 'value', or name the metrics of a wide table."
+        )
+    rows = len(table["value"])
+    for key in NUMBERS:
+        if key in table:
+            table[key] = _numbers(name, key, table[key])
+    known: dict[str, npt.ArrayLike] = {key: table[key] for key in ("N", "D", "C") if key in table}
+    for key in ("N", "D", "C"):
+        try:
+            table[key] = complete(known, (key,))[key]
+        except InputError:
+            table[key] = np.full(rows, np.nan)
+    table.setdefault("step", np.full(rows, np.nan))
+    for key, default in (("corpus", ""), ("split", ""), ("metric", "loss")):
+        table.setdefault(key, np.full(rows, default, dtype=object))
+    if "run" not in table:
+        settings = np.stack([table[key] for key in ("N", "D", "C")], 1)
+        labels = [f"{corpus} {setting.tolist()}" for corpus, setting in zip(table["corpus"], settings)]
+        table["run"] = np.array(labels, dtype=object)
+    for key in WORDS:
+        table[key] = np.array([str(word) for word in table[key]], dtype=object)
+    ordered = [*WORDS[:2], *NUMBERS[:4], *WORDS[2:], "value"]
+    return RunTable({key: table[key] for key in [*ordered, *(key for key in table if key not in ordered)]})
+
+
+def _wide(
+    path: str | Path, found: Mapping[str, Column], metrics: Mapping[str, str] | Sequence[str]
+) -> dict[str, Column]:
+    named = dict(metrics) if isinstance(metrics, Mapping) else {column: column for column in metrics}
+    for column in named.values():
+        if column not in found:
+            raise unknown_name("metric", f"run table {path}", column, found)
+    return {name: found[column] for name, column in named.items()}
+
+
+def _numbers(table: str, name: str, column: Column) -> Column:
+    try:
+        return np.array([np.nan if value is None else value for value in column], dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"run table {table}: the column {name} holds something that is not a number."
+        ) from None
+
+
+def _read(path: Path) -> dict[str, Column]:
+    import pyarrow as pa
+
+    if path.suffix not in READERS:
+        raise InputError(f"run table {path}: its name must end in {', '.join(READERS)}.")
+    if not path.is_file():
+        raise FileNotFoundError(f"run table {path}: there is no such file.")
+    try:
+        if path.suffix == ".csv":
+            from pyarrow import csv
+
+            read = csv.read_csv(path)
+        elif path.suffix == ".parquet":
+            from pyarrow import parquet
+
+            read = parquet.read_table(path)
+        else:
+            from pyarrow import json
+
+            read = json.read_json(path)
+    except pa.ArrowInvalid as error:
+        raise InputError(f"run table {path}: it cannot be read ({str(error).splitlines()[0]}).") from None
+    return {name: np.array(read[name].to_pylist(), dtype=object) for name in read.column_names}
