@@ -88,6 +88,7 @@ def dot_panels(
             order = _dots(axes, names, groups, order)
             axes.set_title(column if len(column) < 34 else f"{column[:31]}...", fontsize=10)
             axes.set_xlabel(axis)
+            axes.tick_params(axis="x", labelbottom=True)
             axes.set_xlim(_limits(list(panels.values())))
         figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
         if len(kinds) > 1:
@@ -106,7 +107,7 @@ def _dots(
         mean = np.where(known, values, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
         order = np.argsort(-mean, kind="stable")
     rows = np.arange(len(names))
-    reach = min(0.3, 0.09 * (len(groups) - 1))
+    reach = min(0.3, 0.15 * (len(groups) - 1))
     spread = np.linspace(-reach, reach, len(groups))
     for (name, found), (colour, shape), shift in zip(groups.items(), _looks(len(groups)), spread):
         value, low, high = found[:, order]
