@@ -42,11 +42,11 @@ def compare(
     out: Annotated[
         Path | None, typer.Option(help="Folder for report.md, summary.json, figures and rows per example.")
     ] = None,
-    scores: Annotated[
-        str | None, typer.Option(help="Score columns of the tables; default: all that have a hard end.")
-    ] = None,
     scorers: Annotated[
-        str | None, typer.Option(help="With runs: what to score, such as el2n,loss@mean,forgetting.")
+        str | None,
+        typer.Option(
+            help="With runs: what to score, such as el2n,loss@mean,forgetting. With tables: which of their columns."
+        ),
     ] = None,
     keep: Annotated[str, typer.Option(help="Share of the kept sets that are compared, such as 30%.")] = "30%",
     only: Annotated[
@@ -135,10 +135,8 @@ def compare(
     if _are_runs(paths):
         if examples is None or scorers is None or out is None:
             raise InputError(
-                "tamis compare: runs need --data DATA, --scorers NAMES and --out FOLDER; score tables need none."
+                "tamis compare: runs need --data DATA, --scorers NAMES and --out FOLDER; score tables need none of them."
             )
-        if scores is not None:
-            raise InputError("tamis compare: --scores chooses columns of tables; with runs name --scorers.")
         from scoring.compare.cells import find_architectures, score_cells
         from scoring.compare.predicting import predictions_of_runs
 
@@ -152,10 +150,9 @@ def compare(
             asked = examples if predict is None else examples.other_split(predict)
             predictions = predictions_of_runs(kinds, asked, out=out / "predictions", **how)
     else:
-        if scorers is not None or predict is not None:
-            name = "--scorers" if scorers is not None else "--predict"
-            raise InputError(f"tamis compare: {name} is for runs, and {paths[0]!r} is a score table.")
-        found = _of_tables(paths, scores, nan, allow_changed_data)
+        if predict is not None:
+            raise InputError(f"tamis compare: --predict is for runs, and {paths[0]!r} is a score table.")
+        found = _of_tables(paths, scorers, nan, allow_changed_data)
     comparison = run_compare(
         found, keep=share, q=q, resamples=resamples, seed=seed, shown=shown, held_out=held_out,
         proxies=_names(proxies) or (), predictions=predictions, beside=others, examples=examples,
@@ -180,7 +177,7 @@ def _are_runs(paths: list[str]) -> bool:
     return next(iter(kinds.values()))
 
 
-def _of_tables(paths: list[str], scores: str | None, nan: Any, allow_changed_data: bool) -> RunScores:
+def _of_tables(paths: list[str], scorers: str | None, nan: Any, allow_changed_data: bool) -> RunScores:
     from scoring.compare.run_scores import RunScores
 
     tables: dict[str, str] = {}
@@ -192,7 +189,7 @@ def _of_tables(paths: list[str], scores: str | None, nan: Any, allow_changed_dat
                 f"tamis compare: architectures must have different names, got {name!r} twice; write NAME=PATH."
             )
         tables[name] = place
-    return RunScores.of_tables(tables, _names(scores), nan=nan, allow_changed_data=allow_changed_data)
+    return RunScores.of_tables(tables, _names(scorers), nan=nan, allow_changed_data=allow_changed_data)
 
 
 def _names(text: str | None) -> list[str] | None:

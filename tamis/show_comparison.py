@@ -14,7 +14,7 @@ from tamis.grid import console, grid
 if TYPE_CHECKING:
     from scoring.compare.run import Comparison
 
-MOST_ROWS = 20
+MOST_ROWS = 12
 
 
 def show_comparison(comparison: Comparison, out: Path | None) -> None:
