@@ -114,7 +114,7 @@ def _legend(kinds: Sequence[str], measure: Measure) -> tuple[list[Any], list[str
     for number, _ in enumerate(kinds):
         colour, marker = LOOKS[number % len(LOOKS)]
         handles.append(Line2D([], [], color=colour, marker=marker, markersize=5, linewidth=1.5))
-    said = "Spearman-Brown (grey: ties break it)" if measure == "rho" else "predicted"
+    said = "Spearman-Brown (grey: ties break it)" if measure == "rho" else "predicted (dotted: by chance)"
     handles.append(Line2D([], [], color=BLACK, linewidth=1.2, linestyle=(0, (3, 2))))
     handles.append(Patch(color=BLACK, alpha=0.18, linewidth=0))
-    return handles, [*kinds, said, "middle 90 % of the splits"]
+    return handles, [*kinds, said, "middle 90 % of the splits (bars: 95 % interval)"]

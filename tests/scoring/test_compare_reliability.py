@@ -482,18 +482,20 @@ def test_figures_are_drawn_for_few_and_many(scores, kinds, runs, tmp_path):
 def test_digits_repeat_what_is_published(tmp_path):
     """Averages beat single runs; train-averaged scores are far above counts; Spearman-Brown within .05."""
     from scoring import score
+    from scoring.examples import Examples
     from training import train
 
+    digits = Examples.load("digits")
     train(
-        "digits", model="mlp", options={"hidden": [64]}, epochs=30, optimizer="sgd", lr=0.015, batch_size=32,
-        seeds=range(10), record=True, clean_every="1 epoch", checkpoint_every="end", out=tmp_path / "runs",
+        digits, model="mlp", model_options={"hidden": [64]}, epochs=30, optimizer="sgd", lr=0.015, batch_size=32,
+        seeds=range(10), device="cpu", record=True, clean_every="1 epoch", out=tmp_path / "runs",
     )  # fmt: skip
     averaged, early = (
         ["loss@mean", "confidence@mean", "el2n@mean", "entropy@mean"],
         ["el2n@epoch=1", "el2n@epoch=3"],
     )
     counts = ["forgetting", "first_learned", "accuracy_over_time"]
-    table = score("digits", [*averaged, *early, *counts], runs=tmp_path / "runs", per_run=True)
+    table = score(digits, [*averaged, *early, *counts], tmp_path / "runs", per_run=True, signals="recorded")
     scores = RunScores.of_tables({"mlp": table})
     curves = {name: run_curve(scores.values(name, "mlp")) for name in scores.scores}
     for name, curve in curves.items():
