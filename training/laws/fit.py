@@ -179,8 +179,7 @@ def _condition(jacobian_NP: Array) -> float:
 def at_bounds(form: Form, theta_P: Array) -> tuple[str, ...]:
     """The fitted parameters that lie at a bound of theirs."""
     low, high = form.limits()
-    near = 1e-9 * np.maximum(1.0, np.abs(theta_P))
-    at = (theta_P <= low + near) | (theta_P >= high - near)
+    at = (theta_P <= low) | (theta_P >= high)
     return tuple(parameter.name for parameter, there in zip(form.free, at) if there)
 
 

@@ -11,8 +11,10 @@ from training.laws.form import Array
 from training.laws.minimise import Minima, Rows, minimise, polish
 from training.laws.problem import Problem
 
-ROUGH = 1e-10
+ROUGH = 1e-8
 """What the first descent is content with; Newton steps take the best of each resample down to rounding."""
+
+BOUND_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -53,4 +55,12 @@ def solve(
     at = np.arange(count) * starts.shape[1] + best
     chosen = Minima(found.points_RP[at], found.values_R[at], found.gradients_RP[at], found.finished_R[at])
     chosen = polish(objective(problem.objective.stages[-1], np.arange(count)), chosen, low, high)
-    return Solutions(chosen.points_RP, chosen.values_R, by_start)
+    return Solutions(_at_bounds(chosen.points_RP, low, high), chosen.values_R, by_start)
+
+
+def _at_bounds(points_BP: Array, low_P: Array, high_P: Array) -> Array:
+    """Points whose parameters within rounding of a bound lie on it."""
+    for bound in (low_P, high_P):
+        near = np.abs(points_BP - bound) <= BOUND_ROUNDING * np.maximum(1.0, np.abs(bound))
+        points_BP = np.where(near, bound, points_BP)
+    return points_BP

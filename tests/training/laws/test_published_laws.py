@@ -31,7 +31,12 @@ def epoch(scaling):
 @pytest.mark.parametrize(
     ("objective", "highest", "published", "total"),
     [
-        ("huber", 5, {"A": 477.83, "B": 2143.4, "E": 1.81722, "alpha": 0.347310, "beta": 0.367172}, 1.01827403e-3),
+        (
+            "huber",
+            5,
+            {"A": 477.83, "B": 2143.4, "E": 1.81722, "alpha": 0.347310, "beta": 0.367172},
+            1.01827403e-3,
+        ),
         ("lad", 5, {"A": 482.01, "B": 2085.43, "E": 1.8172, "alpha": 0.3478, "beta": 0.3658}, None),
         ("huber", 0, {"A": 495.7, "B": 12846, "E": 1.8913, "alpha": 0.3493, "beta": 0.4530}, None),
     ],
@@ -55,7 +60,9 @@ def test_the_optimum_of_chinchilla(epoch):
     found = fit(form_named("chinchilla"), epoch.inputs, epoch["value"], outliers=Outliers(highest=5))
     best = compute_optimal(found, 5.76e23)
     assert best.a.value == pytest.approx(0.5139, abs=5e-5)
-    assert best.N.value == pytest.approx(73.2e9, rel=1e-3) and best.tokens_per_parameter == pytest.approx(17.9, abs=0.05)
+    assert best.N.value == pytest.approx(73.2e9, rel=1e-3) and best.tokens_per_parameter == pytest.approx(
+        17.9, abs=0.05
+    )
 
 
 @pytest.mark.slow
@@ -64,7 +71,9 @@ def test_the_bootstrap_of_chinchilla(epoch):
     found = fit(form_named("chinchilla"), epoch.inputs, epoch["value"], outliers=Outliers(highest=5))
     drawn = bootstrap(found, 1_000)
     spread = {name: float(sample.std()) for name, sample in drawn.samples.items()}
-    assert spread == pytest.approx({"A": 124.5, "B": 1293, "E": 0.0257, "alpha": 0.0154, "beta": 0.0206}, rel=0.25)
+    assert spread == pytest.approx(
+        {"A": 124.5, "B": 1293, "E": 0.0257, "alpha": 0.0154, "beta": 0.0206}, rel=0.25
+    )
     for name, (low, high) in {"E": (1.769, 1.871), "alpha": (0.317, 0.373), "beta": (0.331, 0.415)}.items():
         interval = drawn.interval(name)
         assert (interval.low, interval.high) == pytest.approx((low, high), rel=0.02)
@@ -100,7 +109,10 @@ def test_over_training(scaling, dataset, law, error_law, errors):
         {"loss": "loss_c4_val", "error": "err_avg17"},
     ).where(corpus=dataset)
     small = np.array([model.startswith(SMALL) for model in runs["model"]])
-    multiple, tiny = runs["multiple"].astype(float), np.array([model.startswith("d=96") for model in runs["model"]])
+    multiple, tiny = (
+        runs["multiple"].astype(float),
+        np.array([model.startswith("d=96") for model in runs["model"]]),
+    )
     five = (small & (multiple == 1)) | (tiny & (multiple == 16))
     first = five | (np.array([model.startswith("open_lm_1b") for model in runs["model"]]) & (multiple == 1))
 
@@ -179,7 +191,7 @@ def test_laws_of_single_corpora(sweep, corpus, form, published, mean_huber):
     rows = Series(corpus, "val_loss").of(sweep)
     found = fit(form_named(form), rows.inputs, rows["value"])
     assert found.parameters == pytest.approx(dict(zip(("A", "B", "E", "alpha", "beta"), published)), rel=1e-3)
-    assert found.objective / len(rows) <= mean_huber * (1 + 1e-6)
+    assert found.objective / len(rows) <= mean_huber * (1 + 1e-5)  # published in single precision
 
 
 PUBLISHED_MAPS = {
@@ -213,15 +225,14 @@ def test_a_run_of_twenty_times_the_compute_is_predicted(sweep, large, floors):
     for source, target in PUBLISHED_MAPS:
         predicted = train_map(sweep, floors, source, target).predict(actual[source])
         errors.append(abs(predicted / actual[target] - 1))
-    assert 0.0005 < min(errors) and max(errors) < 0.021 and np.mean(errors) < 0.0125
+    assert min(errors) > 0.0005 and max(errors) < 0.021 and np.mean(errors) < 0.0125
     own = {}
     for corpus in floors:
         rows, at = Series(corpus, "val_loss").of(sweep), Series(corpus, "val_loss").of(large)
-        for form, published in (("kaplan_offset", OWN_LAW[corpus]),):
-            found = fit(form_named(form), rows.inputs, rows["value"]).predict(at.inputs)[0]
-            assert found == pytest.approx(published, rel=1e-3)
-            own[corpus] = abs(found / actual[corpus] - 1)
-    assert 0.03 < min(own.values()) and max(own.values()) < 0.055 and min(own.values()) > max(errors)
+        found = fit(form_named("kaplan_offset"), rows.inputs, rows["value"]).predict(at.inputs)[0]
+        assert found == pytest.approx(OWN_LAW[corpus], rel=1e-3)
+        own[corpus] = abs(found / actual[corpus] - 1)
+    assert min(own.values()) > 0.03 and max(own.values()) < 0.055 and min(own.values()) > max(errors)
 
 
 OWN_LAW = {WEB: 2.422604, EDU: 2.214671, SLIM: 2.242448, CODE: 0.986858}
@@ -232,7 +243,6 @@ OWN_LAW = {WEB: 2.422604, EDU: 2.214671, SLIM: 2.242448, CODE: 0.986858}
     ("target", "published"),
     [
         (HELLASWAG, (1.08, 0.93, 1.97, 2.12)),
-        (ARC_EASY, (0.36, 4.68, 1.97, 0.07)),
         (HUMANITIES, (0.96, 1.14, 1.97, 2.79)),
         (STEM, (0.53, 2.35, 1.97, 1.41)),
     ],
@@ -240,6 +250,17 @@ OWN_LAW = {WEB: 2.422604, EDU: 2.214671, SLIM: 2.242448, CODE: 0.986858}
 def test_train_to_test(sweep, target, published):
     found = relate(sweep, Series(EDU, "val_loss"), Series(EDU, target))
     assert (found.kappa, found.K, found.E0, found.E1) == pytest.approx(published, abs=0.0051)
+
+
+def test_the_published_floor_of_arc_easy_is_a_local_minimum(sweep, floors):
+    """With E = .07 the printed map follows; the same objective is lower without a floor, and the fit says so."""
+    x, y, _ = pair(sweep, Series(EDU, "val_loss"), Series(EDU, ARC_EASY))
+    found = map_losses(x, y, floors[EDU], 0.0684417608942679)
+    assert (found.kappa, found.K) == pytest.approx((0.36, 4.68), abs=0.0051)
+    rows = Series(EDU, ARC_EASY).of(sweep)
+    law = fit(form_named("kaplan_offset"), rows.inputs, rows["value"])
+    assert law.parameters["E"] == 0 and law.at_bounds == ("E",) and not law.sound
+    assert law.objective / len(rows) < 2.6016053e-5 * 0.99
 
 
 @pytest.mark.parametrize(
@@ -273,7 +294,10 @@ def test_a_translated_law_keeps_its_optimum(sweep, floors):
     law = fit(form_named("kaplan_offset"), rows.inputs, rows["value"]).parameters
     mapped = train_map(sweep, floors, EDU, CODE)
     new = translate(law, mapped)
-    form, inputs = form_named("kaplan_offset"), {"N": np.geomspace(2e7, 3e9, 9), "D": np.geomspace(1e9, 5e10, 9)}
+    form, inputs = (
+        form_named("kaplan_offset"),
+        {"N": np.geomspace(2e7, 3e9, 9), "D": np.geomspace(1e9, 5e10, 9)},
+    )
     expected = mapped.predict(np.exp(form.ln_prediction(law, inputs)))
     np.testing.assert_allclose(np.exp(form.ln_prediction(new, inputs)), expected, rtol=1e-9)
     for C in (1e19, 1e23):
@@ -299,15 +323,21 @@ def porian(scaling):
     folder = scaling / "porian_isoflop"
     tables = {name: csv.read_csv(folder / f"{name}_refinedweb.csv") for name in names}
     return {
-        name: {column: np.array(table[column].to_pylist()) for column in table.column_names}
+        name: {
+            column: np.array([nan_for(v) for v in table[column].to_pylist()]) for column in table.column_names
+        }
         for name, table in tables.items()
     }
+
+
+def nan_for(value):
+    return np.nan if value is None else value
 
 
 def test_weighted_exponents(porian):
     optima, published = porian["published_optima"], porian["published_exponents"]
     for setting, basic, weighted in zip(published["setting"], published["a_basic"], published["a_weighted"]):
-        on = optima["setting"] == setting
+        on = (optima["setting"] == setting) & np.isfinite(optima["n_star"])
         C, N, error = (optima[name][on] for name in ("flops", "n_star", "n_star_std"))
         found = power_exponent(C, N, error)
         assert found.exponent.value == pytest.approx(weighted, abs=1e-4)
@@ -318,10 +348,13 @@ def test_weighted_exponents(porian):
 
 
 def test_optima_of_isoflop_curves(porian):
-    points, optima, published = (porian[n] for n in ("isoflop_points", "published_optima", "published_exponents"))
+    points, optima, published = (
+        porian[n] for n in ("isoflop_points", "published_optima", "published_exponents")
+    )
     same, count = 0, 0
     for setting, weighted in zip(published["setting"], published["a_weighted"]):
-        on, at = points["setting"] == setting, optima["setting"] == setting
+        on = points["setting"] == setting
+        at = (optima["setting"] == setting) & np.isfinite(optima["n_star"])
         found = isoflop_optima(points["flops"][on], points["params"][on], points["loss"][on])
         stated = dict(zip(optima["flops"][at], optima["n_star"][at]))
         errors = dict(zip(optima["flops"][at], optima["n_star_std"][at]))
@@ -332,7 +365,7 @@ def test_optima_of_isoflop_curves(porian):
         weights = np.array([errors[found.C_K[k]] for k in shared])
         exponent = power_exponent(found.C_K[shared], found.N_K[shared], weights).exponent.value
         assert exponent == pytest.approx(weighted, abs=0.005)
-    assert same >= 0.7 * count
+    assert same >= 0.95 * count
 
 
 # Learning curves, Alabdulmohsin et al. 2022
@@ -341,7 +374,14 @@ def test_optima_of_isoflop_curves(porian):
 @pytest.fixture(scope="module")
 def curves(scaling):
     path = scaling / "nsl_benchmark" / "benchmark.lang.csv"
-    columns = {"corpus": "Domain", "run": "Model", "x": "Seen Examples", "value": "Loss", "fit": "Training", "task": "Task"}
+    columns = {
+        "corpus": "Domain",
+        "run": "Model",
+        "x": "Seen Examples",
+        "value": "Loss",
+        "fit": "Training",
+        "task": "Task",
+    }
     table = read_run_table(path, columns)
     found = {}
     for domain, task, model in dict.fromkeys(zip(table["corpus"], table["task"], table["run"])):
@@ -368,7 +408,7 @@ def by_model(errors, names):
     return [next(error for key, error in errors.items() if key[2] == name) for name in names]
 
 
-NMT = ("28 Enc, 6 Dec", "6 Enc, 28 Dec", "6 Enc, 6 Dec", "Dec-only, LM", "Trans Enc, LSTM Dec")
+NMT = ("28 Enc, 6 Dec", "6 Enc, 28 Dec", "6 Enc, 6 Dec", "Dec-only", "TEnc-LSTM")
 LM = ("1.07e+09", "1.34e+08", "1.68e+07", "2.62e+08", "4.53e+08")
 
 

@@ -1,0 +1,115 @@
+"""Run tables from three kinds of files, wide and long, and the sentences about files that are not."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from scoring.errors import InputError
+from training.laws.catalog import form_named
+from training.laws.fit import fit
+from training.laws.run_table import make_run_table, read_run_table
+
+LONG = {
+    "run": ["a", "a", "b", "b"],
+    "corpus": ["web", "web", "code", "code"],
+    "N": [1e8, 1e8, 2e8, 2e8],
+    "D": [2e9, 2e9, 4e9, 4e9],
+    "step": [10, 20, 10, 20],
+    "split": ["val"] * 4,
+    "metric": ["loss"] * 4,
+    "value": [3.5, 3.25, 3.0, 2.75],
+}
+
+
+def write(folder, kind, columns):
+    path = folder / f"runs.{kind}"
+    table = pa.table(columns)
+    if kind == "parquet":
+        pq.write_table(table, path)
+    elif kind == "csv":
+        from pyarrow import csv
+
+        csv.write_csv(table, path)
+    else:
+        path.write_text("\n".join(json.dumps(row) for row in table.to_pylist()), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
+def test_all_kinds_of_files_are_one_table(tmp_path, kind):
+    table = read_run_table(write(tmp_path, kind, LONG))
+    assert list(table.columns) == ["run", "corpus", "N", "D", "C", "step", "split", "metric", "value"]
+    np.testing.assert_array_equal(table["value"], LONG["value"])
+    np.testing.assert_allclose(table["C"], [1.2e18, 1.2e18, 4.8e18, 4.8e18])
+    assert table.names("corpus") == ["code", "web"]
+    assert table.last()["value"].tolist() == [3.25, 2.75]
+    assert table.where(corpus="web", step=10)["value"].tolist() == [3.5]
+
+
+def test_wide_files_are_melted_and_columns_mapped(tmp_path):
+    wide = {
+        "params": [1e8, 2e8, 4e8],
+        "flops": [1.2e18, 4.8e18, 9.6e18],
+        "data": ["web"] * 3,
+        "loss/val": [3.0, 2.5, 2.25],
+        "hellaswag": [4.0, None, 3.5],
+        "layers": [2, 4, 8],
+    }
+    path = write(tmp_path, "csv", wide)
+    columns = {"N": "params", "C": "flops", "corpus": "data", "layers": "layers"}
+    table = read_run_table(path, columns, {"loss": "loss/val", "task": "hellaswag"})
+    assert len(table) == 5 and table.names("metric") == ["loss", "task"]
+    np.testing.assert_allclose(table.where(metric="loss")["D"], [2e9, 4e9, 4e9])
+    assert table.where(metric="task")["run"].tolist() == ["0", "2"]
+    assert table.where(metric="task")["layers"].tolist() == [2, 8]
+    assert len(read_run_table(path, columns, ["hellaswag"])) == 2
+
+
+def test_a_table_fits_directly():
+    rng = np.random.default_rng(0)
+    N, D = 10 ** rng.uniform(7, 9, 40), 10 ** rng.uniform(8, 10, 40)
+    loss = 1.8 + 400 / N**0.34 + 400 / D**0.28
+    table = make_run_table({"N": N, "D": D}, {"loss": loss, "other": loss + 1})
+    chosen = table.where(metric="loss")
+    found = fit(form_named("chinchilla"), chosen.inputs, chosen["value"])
+    assert found.parameters["E"] == pytest.approx(1.8, rel=1e-3)
+
+
+def test_what_is_unknown_stays_unknown():
+    table = make_run_table({"value": [1.0, 2.0], "step": [None, 5]})
+    assert (
+        np.isnan(table["N"]).all()
+        and np.isnan(table["step"][0])
+        and table["metric"].tolist() == ["loss", "loss"]
+    )
+    assert len(table.last()) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda p: read_run_table(p, {"N": "parms"}), "the column of N must be one of"),
+        (lambda p: read_run_table(p, None, ["los"]), "metric must be one of"),
+        (lambda p: read_run_table(p, {"N": "corpus"}), "column N holds something that is not a number"),
+        (lambda p: read_run_table(p, None, ["value"]), "give one of them"),
+        (lambda p: read_run_table(p.with_suffix(".txt")), "must end in"),
+        (lambda p: read_run_table(p).where(corpus="wbe"), "Did you mean 'web'"),
+        (lambda p: read_run_table(p).where(corpsu="web"), "Did you mean 'corpus'"),
+        (lambda p: make_run_table({"N": [1.0]}), "no column of values"),
+    ],
+)
+def test_mistakes_are_one_sentence(tmp_path, change, sentence):
+    with pytest.raises(InputError, match=sentence):
+        change(write(tmp_path, "csv", LONG))
+
+
+def test_files_that_are_not_there_or_torn(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        read_run_table(tmp_path / "none.csv")
+    torn = tmp_path / "torn.parquet"
+    torn.write_bytes(b"PAR1 nothing")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_run_table(torn)
