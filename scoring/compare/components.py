@@ -164,11 +164,17 @@ def _numbers(rho_BSS: Floats) -> Floats:
 
 
 def _drawn(rho: Floats, covariance_PP: Floats, resamples: int, seed: int) -> Floats:
-    """Correlation matrices around ``rho`` whose P entries have that covariance, (B, S, S)."""
+    """Correlation matrices around ``rho`` whose P entries have that covariance, (B, S, S).
+
+    The normal numbers are made to have covariance 1 exactly, so that few draws give no error in what is linear; there
+    are at least twice as many of them as entries.
+    """
     values, vectors = np.linalg.eigh(covariance_PP)
-    rng = np.random.default_rng(seed)
-    noise = rng.normal(size=(resamples, len(values))) * np.sqrt(np.maximum(values, 0)) @ vectors.T
-    drawn = np.zeros((resamples, *rho.shape))
+    drawn_count = max(resamples, 2 * len(values))
+    normal = np.random.default_rng(seed).normal(size=(drawn_count, len(values)))
+    orthogonal, _ = np.linalg.qr(normal - normal.mean(axis=0))
+    noise = orthogonal * np.sqrt(drawn_count - 1) * np.sqrt(np.maximum(values, 0)) @ vectors.T
+    drawn = np.zeros((drawn_count, *rho.shape))
     drawn[:, *np.triu_indices(len(rho), 1)] = noise
     found: Floats = np.clip(rho + drawn + drawn.transpose(0, 2, 1), -1, 1)
     return found
