@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,13 @@ class StoredTable:
     @cached_property
     def ids(self) -> Ids:
         """Ids in row order."""
-        ids = id_column(self._read("id"), self.owner)
+        ids = id_column(
+            pa.chunked_array(
+                [chunk for file in self._files for chunk in file.read(columns=["id"]).column("id").chunks],
+                type=self._files[0].schema_arrow.field("id").type,
+            ),
+            self.owner,
+        )
         check_unique(ids, self.owner)
         found: Ids = ids.to_numpy(zero_copy_only=False)
         found.flags.writeable = False
@@ -74,21 +81,28 @@ class StoredTable:
 
     def column(self, name: str) -> FloatArray:
         """Values of a column, float64; NaN where there is none."""
-        if name not in self.columns:
-            raise unknown_name("column", self.owner, name, self.columns)
-        return np.array(self._read(name).cast(pa.float64()).to_numpy(), dtype=np.float64)
+        values: FloatArray = self.rows_of([name])[0]
+        return values
+
+    def rows_of(self, names: Sequence[str]) -> FloatArray:
+        """Values of several columns as rows, (len(names), N) float64; read together, which is much faster."""
+        for name in names:
+            if name not in self.columns:
+                raise unknown_name("column", self.owner, name, self.columns)
+        values = np.empty((len(names), len(self)), dtype=np.float64)
+        start = 0
+        for file in self._files:
+            part = file.read(columns=list(names))
+            for row, name in enumerate(names):
+                values[row, start : start + len(part)] = part.column(name).cast(pa.float64()).to_numpy()
+            start += len(part)
+        return values
 
     def meaning(self, name: str) -> str:
         """What a high value of the column means."""
         if name not in self.columns:
             raise unknown_name("column", self.owner, name, self.columns)
         return str(self.columns[name].get("meaning", "arbitrary"))
-
-    def _read(self, name: str) -> pa.ChunkedArray:
-        return pa.chunked_array(
-            [chunk for file in self._files for chunk in file.read(columns=[name]).column(name).chunks],
-            type=self._files[0].schema_arrow.field(name).type,
-        )
 
     def _open(self, file: Path) -> pq.ParquetFile:
         if not file.is_file():

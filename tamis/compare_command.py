@@ -135,7 +135,7 @@ def compare(
     if _are_runs(paths):
         if examples is None or scorers is None or out is None:
             raise InputError(
-                "tamis compare: runs need --data DATA, --scorers NAMES and --out FOLDER; score tables need none of them."
+                "tamis compare: runs need --data DATA, --scorers NAMES and --out FOLDER; tables need none of these."
             )
         from scoring.compare.cells import find_architectures, score_cells
         from scoring.compare.predicting import predictions_of_runs

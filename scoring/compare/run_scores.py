@@ -173,8 +173,8 @@ class RunScores:
             order = rows[name]
             if kept is not None:
                 order = kept if order is None else order[kept]
-            found = [opened[name].column(column) for column in columns[name][score]]
-            return np.stack([values if order is None else values[order] for values in found])
+            found = _rows_of(opened[name], columns[name][score])
+            return found if order is None else found[:, order]
 
         labels = first.column("label").astype(np.int64) if "label" in first.columns else None
         return cls(
@@ -254,6 +254,13 @@ class RunScores:
         while len(self._kept) > 1 and sum(array.nbytes for array in self._kept.values()) > KEPT_BYTES:
             self._kept.popitem(last=False)
         return found
+
+
+def _rows_of(table: Columns, names: Sequence[str]) -> Floats:
+    """Values of columns as rows, (len(names), N)."""
+    if isinstance(table, StoredTable):
+        return table.rows_of(names)
+    return np.stack([table.column(name) for name in names])
 
 
 def _check_same_data(tables: Mapping[str, Columns], allow_changed_data: bool) -> None:
@@ -340,8 +347,8 @@ def _check_nan(
     nan: NanPolicy,
 ) -> None:
     """Mark the rows without a value in ``keep``, or refuse them."""
-    for column in columns:
-        missing = np.isnan(table.column(column))
+    for column, values in zip(columns, _rows_of(table, columns)):
+        missing = np.isnan(values)
         if nan == "error" and missing.any():
             some = name_some(table.ids[missing].tolist())
             raise bad_value(
