@@ -239,12 +239,11 @@ def _rho_listing(curves: Curves) -> Listing:
             several = curve.of(size).rho if size > 1 else None
             offered = size > 1 and curve.tie_loss <= MOST_TIE_LOSS and curve.single.rho.value > 0
             rows.append([
-                score, kind, curve.runs, *_cells(curve.single.rho), size if size > 1 else None, *_cells(several),
+                score, kind, curve.runs, _cell(curve.single.rho), size if size > 1 else None, _cell(several),
                 spearman_brown(curve.single.rho.value, size) if offered else None, curve.tie_loss,
             ])  # fmt: skip
     header = [
-        "score", "architecture", "runs", "single run", "low", "high", "k", "k runs", "low", "high", "Spearman-Brown",
-        "ties",
+        "score", "architecture", "runs", "single run (95 %)", "k", "k runs (95 %)", "Spearman-Brown", "ties",
     ]  # fmt: skip
     return Listing(
         header,
@@ -264,13 +263,13 @@ def _overlap_listing(curves: Curves, keep: float) -> Listing:
             mine = expected(curve, "overlap", curve.runs)
             found = runs_for(curve, "overlap", target(keep))
             rows.append([
-                score, kind, curve.runs, *_cells(curve.single.overlap), size if size > 1 else None, *_cells(several),
-                None if mine is None else mine.value, None if found is None else found.runs, *_range(found),
+                score, kind, curve.runs, _cell(curve.single.overlap), size if size > 1 else None, _cell(several),
+                None if mine is None else mine.value, None if found is None else _needed(found),
                 ("predicted" if found.predicted else "measured") if found else unpredictable(curve, "overlap"),
             ])  # fmt: skip
     header = [
-        "score", "architecture", "runs", "single run", "low", "high", "k", "k runs", "low", "high",
-        "all runs (predicted)", f"runs for {_round(target(keep))}", "from", "to", "how",
+        "score", "architecture", "runs", "single run (95 %)", "k", "k runs (95 %)", "all runs (predicted)",
+        f"runs for {_round(target(keep))} (95 %)", "how",
     ]  # fmt: skip
     return Listing(
         header,
@@ -281,14 +280,13 @@ def _overlap_listing(curves: Curves, keep: float) -> Listing:
     )
 
 
-def _cells(found: Measured | None) -> tuple[Cell, Cell, Cell]:
-    if found is None or np.isnan(found.value):
-        return None, None, None
-    return found.value, *(found.interval or (None, None))
+def _cell(found: Measured | None) -> str | None:
+    return None if found is None or np.isnan(found.value) else _words(found)
 
 
-def _range(found: RunsFor | None) -> tuple[Cell, Cell]:
-    return (None, None) if found is None or found.interval is None else found.interval
+def _needed(found: RunsFor) -> str:
+    between = "" if found.interval is None else f" ({found.interval[0]:,} to {found.interval[1]:,})"
+    return f"{found.runs:,}{between}"
 
 
 def _documents(curves: Curves, keep: float) -> dict[str, Any]:
