@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.compare.centroids import Centroids, Ints
-from scoring.compare.held_out_runs import OWNER, Of, Tested, chosen_in_folds, sums_of, tested
+from scoring.compare.held_out_runs import OWNER, Of, Tested, chosen_in_folds, on_held_out_runs, sums_of
 from scoring.compare.ranks import Floats, average_ranks, hard_high
 from scoring.compare.run_scores import Columns, RunScores
 from scoring.errors import InputError, bad_value, unknown_name
@@ -272,7 +272,7 @@ def fingerprint(
     if not 0 < reach <= 1:
         raise bad_value("reach", OWNER, reach, "a share above 0, at most 1")
     names = scores.scores if score is None else (score,)
-    each = [tested(scores, name, of=of, held_out=held_out, most=most, seed=seed) for name in names]
+    each = [on_held_out_runs(scores, name, of=of, held_out=held_out, most=most, seed=seed) for name in names]
     return made_from(scores, each, of, reach)
 
 

@@ -6,6 +6,11 @@ tests are on ranks, since the scale of a score differs between architectures: no
 (``normal_scores.Level``), then Welch's t or permutations of run labels, and q-values over all examples of one score
 and pair (Benjamini & Hochberg 1995). Deliberate differences from Kwok et al.: ranks instead of values, levelling,
 a pooled null, q-values.
+
+Measured (tests: 200 draws each of 500 examples, 40 of them shifted by three standard deviations, q = .05): false
+discoveries .02 to .065 and power .92 to 1 with 3, 5 and 10 runs of equal noise, with and without ties; .06 to .07
+with twice the noise in one architecture. The excess over .05 is what levelling leaves where many examples of like
+difficulty are sensitive; so where a third of the hardest are, more of the others are called than the q-values say.
 """
 
 from __future__ import annotations

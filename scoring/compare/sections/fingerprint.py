@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scoring.compare.fingerprint import Fingerprint, made_from
-from scoring.compare.held_out_runs import Of, Tested, chosen_in_folds, tested
+from scoring.compare.held_out_runs import Of, Tested, chosen_in_folds, on_held_out_runs
 from scoring.compare.run_scores import RunScores
 from scoring.compare.section import Cell, Listing, Request, Section
 from scoring.compare.wording import percent
@@ -42,10 +42,10 @@ def section(scores: RunScores, request: Request) -> Section:
     if not finite:
         finite, of = list(used.scores), "ranks"
     options: dict[str, Any] = {"held_out": request.held_out, "most": MOST, "seed": request.seed}
-    each = [tested(used, score, of=_of(of), **options) for score in finite]
+    each = [on_held_out_runs(used, score, of=_of(of), **options) for score in finite]
     made = made_from(used, each, _of(of), REACH)
     known = chosen_in_folds(each) if len(each) > 1 else each[0]
-    by_rank = tested(used, made.score, of="ranks", **options) if of == "values" else None
+    by_rank = on_held_out_runs(used, made.score, of="ranks", **options) if of == "values" else None
     sentences = [_answer(made, known, used), _honesty(known, each, request)]
     if by_rank is not None:
         sentences.append(_ranks(by_rank, made))
