@@ -43,13 +43,14 @@ def minimise(
     high_P: Array,
     tolerance: float = 1e-14,
     most: int = 2_000,
+    inverse_hessian_PP: Array | None = None,
 ) -> Minima:
     """Minimise from every start within the bounds, until steps gain less than ``tolerance`` of the value.
 
     The inverse Hessian acts on the parameters that are not held at a bound by their gradient (Bertsekas 1982); steps
     are projected on the bounds. Step lengths meet the weak Wolfe conditions by bisection (Lewis and Overton 2013),
     which also serves objectives with kinks. Where the function is not finite the step is shortened; a start at which
-    it is not finite stays where it is with value infinity.
+    it is not finite stays where it is with value infinity. ``inverse_hessian_PP`` is a first guess for all problems.
     """
     x = np.clip(np.asarray(starts_RP, dtype=np.float64), low_P, high_P)
     count, size = x.shape
@@ -60,7 +61,9 @@ def minimise(
         return Minima(x, f, g, np.isfinite(f))
     active = np.flatnonzero(~finished)
     H = np.zeros((count, size, size))
-    fresh = np.ones(count, dtype=bool)  # no curvature known yet
+    if inverse_hessian_PP is not None:
+        H[:] = inverse_hessian_PP
+    fresh = np.full(count, inverse_hessian_PP is None)  # no curvature known yet
     t, lo, hi = np.ones(count), np.zeros(count), np.full(count, np.inf)
     trials, quiet = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
     d = np.zeros_like(x)
@@ -147,47 +150,47 @@ def _learn(k: Rows, s: Array, y: Array, H: Array, fresh: npt.NDArray[np.bool_]) 
     )
 
 
-def hessians(function: Function, points_RP: Array, rows_R: Rows) -> Array:
-    """Second derivatives (R, P, P) by central differences of the gradient."""
+def hessians(function: Function, points_RP: Array, gradients_RP: Array, rows_R: Rows) -> Array:
+    """Second derivatives (R, P, P) by differences of the gradient, which is known at the points themselves."""
     count, size = points_RP.shape
     moves = DIFFERENCE * np.maximum(1.0, np.abs(points_RP))  # (R, P)
-    shifted = (
-        points_RP[:, None, None, :]
-        + np.array([1.0, -1.0])[:, None, None] * (np.eye(size) * moves[:, None, :])[:, None]
-    )
-    _, gradients = function(shifted.reshape(-1, size), np.repeat(rows_R, 2 * size))
-    both = gradients.reshape(count, 2, size, size)
-    second = (both[:, 0] - both[:, 1]) / (2 * moves[:, :, None])
+    shifted = points_RP[:, None, :] + np.eye(size) * moves[:, None, :]
+    _, gradients = function(shifted.reshape(-1, size), np.repeat(rows_R, size))
+    second = (gradients.reshape(count, size, size) - gradients_RP[:, None, :]) / moves[:, :, None]
     return np.asarray((second + second.transpose(0, 2, 1)) / 2)
 
 
-def polish(function: Function, minima: Minima, low_P: Array, high_P: Array, most: int = 20) -> Minima:
-    """Newton steps from the minima for as long as they gain anything, down to rounding."""
+def polish(
+    function: Function, minima: Minima, low_P: Array, high_P: Array, tolerance: float = 1e-14, most: int = 20
+) -> Minima:
+    """Newton steps from the minima for as long as they promise and bring a gain of ``tolerance`` of the value."""
     x, f, g = minima.points_RP.copy(), minima.values_R.copy(), minima.gradients_RP.copy()
-    active = np.flatnonzero(np.isfinite(f))
+    active = np.flatnonzero(np.isfinite(f)) if x.shape[1] else np.zeros(0, dtype=np.int64)
     for _ in range(most):
-        if len(active) == 0 or x.shape[1] == 0:
+        if len(active) == 0:
             break
+        second = hessians(function, x[active], g[active], active)
+        known = np.isfinite(second).all((1, 2))
+        active, second = active[known], second[known]
         held = _held(x[active], g[active], low_P, high_P)
-        second = hessians(function, x[active], active)
-        active = active[np.isfinite(second).all((1, 2))]
-        held, second = held[np.isfinite(second).all((1, 2))], second[np.isfinite(second).all((1, 2))]
         pull = np.where(held, 0.0, g[active])
         second = np.where(held[:, :, None] | held[:, None, :], np.eye(x.shape[1]), second)
         curvature, axes = np.linalg.eigh(second)
         curvature = np.maximum(np.abs(curvature), 1e-14 * np.abs(curvature).max(1, keepdims=True) + 1e-300)
         step = -np.einsum("kij,kj->ki", axes, np.einsum("kji,kj->ki", axes, pull) / curvature)
-        better = np.zeros(len(active), dtype=bool)
+        wanted = -(step * pull).sum(1) / 2 > tolerance * np.abs(f[active])
+        active, step = active[wanted], step[wanted]
+        gain = np.zeros(len(active))
         for length in (1.0, 0.5, 0.1, 0.01):
-            left = np.flatnonzero(~better)
+            left = np.flatnonzero(gain == 0)
             if len(left) == 0:
                 break
             k = active[left]
             trial = np.clip(x[k] + length * step[left], low_P, high_P)
             ft, gt = function(trial, k)
-            gained = np.isfinite(ft) & np.isfinite(gt).all(1) & (ft < f[k])
-            k = k[gained]
-            x[k], f[k], g[k] = trial[gained], ft[gained], gt[gained]
-            better[left[gained]] = True
-        active = active[better]
+            better = np.isfinite(ft) & np.isfinite(gt).all(1) & (ft < f[k])
+            k = k[better]
+            gain[left[better]] = f[k] - ft[better]
+            x[k], f[k], g[k] = trial[better], ft[better], gt[better]
+        active = active[gain > tolerance * np.abs(f[active])]
     return Minima(x, f, g, minima.finished_R)

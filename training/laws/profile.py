@@ -124,7 +124,7 @@ def _best_with(fitted: Fit, parameter: str, values_K: Array, starts: int, seed: 
     points = np.concatenate([fitted.theta_P[others][None], frozen.start_points(max(0, starts - 1), seed)])
     problem = Problem(frozen, fitted.inputs, fitted.y_N, fitted.minimised, fitted.scales)
     held = {parameter: np.ascontiguousarray(values_K)}
-    return solve(problem, points, fitted.weights_N[None], held, len(values_K)).values_B
+    return solve(problem, points, fitted.weights_N[None], held, len(values_K), points[0]).values_B
 
 
 def _lowest(stated: Parameter) -> float:

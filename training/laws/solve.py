@@ -32,11 +32,14 @@ def solve(
     weights_Bn: Array,
     held: Mapping[str, Array] | None = None,
     resamples: int | None = None,
+    near: Array | None = None,
 ) -> Solutions:
     """Fit all resamples from all starts, (S, P) shared or (B, S, P) each its own.
 
     ``weights_Bn`` may have one row for all of ``resamples`` problems, which then differ in what is ``held`` (B values
-    of parameters that the form has frozen). Where no start of a resample is finite its value is infinite.
+    of parameters that the form has frozen). Where no start of a resample is finite its value is infinite. ``near`` is a
+    point (P,) at which most problems have their solution, such as that of the fit they resample: the curvature there
+    saves each of them learning it anew, which is two thirds of the work.
     """
     count = resamples or len(weights_Bn)
     starts = np.broadcast_to(starts_SP, (count, *starts_SP.shape[-2:]))
@@ -47,8 +50,9 @@ def solve(
     def objective(delta: float, resample_of: Rows):  # type: ignore[no-untyped-def]
         return lambda theta, rows: problem.evaluate(theta, weights_Bn, resample_of[rows], delta, held)
 
+    guess = None if near is None else problem.inverse_curvature(near, weights_Bn.mean(0))
     for delta in problem.objective.stages:
-        found = minimise(objective(delta, own), points, low, high, ROUGH)
+        found = minimise(objective(delta, own), points, low, high, ROUGH, inverse_hessian_PP=guess)
         points = found.points_RP
     by_start = found.values_R.reshape(count, -1)
     best = by_start.argmin(1)

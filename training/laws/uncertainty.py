@@ -118,5 +118,5 @@ def bootstrap(
     drawn = rng.multinomial(count, np.full(count, 1 / count), size=resamples)
     weights = drawn[:, member] * fitted.weights_N
     points = np.concatenate([fitted.theta_P[None], fitted.form.start_points(max(0, starts - 1), seed)])
-    solved = solve(fitted.problem, points, weights)
+    solved = solve(fitted.problem, points, weights, near=fitted.theta_P)
     return Bootstrap(fitted, solved.best_BP, solved.values_B, seed)
