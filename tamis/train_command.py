@@ -192,7 +192,7 @@ def train(
 
         found = train_cells(
             request_data(data, split=split, **columns), models, subset=subset, evaluate=_evaluation(evaluate),
-            allow_changed_data=allow_changed_data, threads=threads or 1, **settings,
+            allow_changed_data=allow_changed_data, threads=1 if threads is None else threads, **settings,
             engine=engine_of(engine, workers, address, shard, out),
         )  # fmt: skip
         _emit([run for runs in found.values() for run in runs], as_json)

@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from scoring.checkpoints import RUN, RunDirectory
-from scoring.errors import InputError, bad_value
+from scoring.errors import InputError
 from scoring.inference import evaluation_mode, pick_device
 from scoring.models import Model
 from training.architectures import Architecture
@@ -72,7 +72,7 @@ def check_models(grid: Grid, job: Job, seeds: Sequence[int]) -> set[tuple[str, i
                     grid.settings.optimizer, net.module.parameters(), lr, grid.settings.weight_decay,
                     grid.settings.optimizer_options,
                 )  # fmt: skip
-                _try(net, job, name)
+                _try(net, job)
         except InputError as error:
             raise InputError(f"{OWNER}: model {name!r} cannot be trained: {error}") from error
         for seed in seeds:
@@ -98,7 +98,7 @@ def _status(folder: Path) -> str | None:
     return RunDirectory.open(folder).status if (folder / RUN).is_file() else None
 
 
-def _try(net: Model, job: Job, name: str) -> None:
+def _try(net: Model, job: Job) -> None:
     """One forward pass over two examples: shapes that do not fit show here."""
     rows = job.rows[:2]
     batch = net.inputs.prepare(job.examples, rows).batch(np.arange(len(rows)))
@@ -109,8 +109,8 @@ def _try(net: Model, job: Job, name: str) -> None:
             raise InputError(f"it fails on the examples ({type(error).__name__}: {error}).") from error
     shape = tuple(logits_BC.shape) if isinstance(logits_BC, Tensor) else type(logits_BC).__name__
     if shape != (len(rows), net.num_classes):
-        allowed = f"of shape {(len(rows), net.num_classes)} for {len(rows)} examples"
-        raise bad_value("its logits", f"model {name!r}", shape, allowed)
+        wanted = (len(rows), net.num_classes)
+        raise InputError(f"its logits must be of shape {wanted} for {len(rows)} examples, got {shape}.")
 
 
 def check_sendable(architectures: Iterable[Architecture]) -> None:

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from references import engine_tasks
 from references.engine_contract import check_engine, hit_ctrl_c, tasks_for, wait_for_end
@@ -199,3 +200,38 @@ def test_scoring_and_selection_give_the_same_bytes(engine: Ray, tmp_path: Path) 
 
     assert run_jobs(tmp_path / "data", trained(), tmp_path / "ray", killing) == alone
     assert len(list(marks.glob("*/*"))) == 2 + 2 + 2
+
+
+def test_cells_have_the_same_weights_as_in_this_process(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Large updates, whose sums depend on the number of threads; data from a relative path; one cell that fails."""
+    from training.cell_data import DataRequest
+    from training.cells import CellsFailed, train_cells
+
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    np.savez("data.npz", x=rng.normal(size=(256, 64)).astype(np.float32), y=np.arange(256) % 10)
+    models = "linear,mlp(hidden=[900,900])"
+    options = {"seeds": [0, 1], "epochs": 2, "batch_size": 128}
+    train_cells(DataRequest("data.npz"), models, out="here", **options)
+    engine = Ray(workers=2)
+    with pytest.raises(
+        CellsFailed, match=r"2 of 6 cells failed and the others are finished: bug/seed-[01] \(Runt"
+    ):
+        train_cells(
+            DataRequest("data.npz"),
+            f"{models},bug=references.cell_models:failing",
+            out="ray",
+            engine=engine,
+            **options,
+        )
+    engine.close()
+
+    def weights(folder: str) -> dict[str, bytes]:
+        found = (tmp_path / folder).rglob("model.safetensors")
+        return {str(path.relative_to(tmp_path / folder)): path.read_bytes() for path in found}
+
+    expected = weights("here")
+    assert len(expected) == 8
+    assert {name: found for name, found in weights("ray").items() if not name.startswith("bug")} == expected
