@@ -74,7 +74,8 @@ def check_models(grid: Grid, job: Job, seeds: Sequence[int]) -> set[tuple[str, i
                 )  # fmt: skip
                 _try(net, job)
         except InputError as error:
-            raise InputError(f"{OWNER}: model {name!r} cannot be trained: {error}") from error
+            why = str(error).removeprefix(f"{OWNER}: ")
+            raise InputError(f"{OWNER}: model {name!r} cannot be trained: {why}") from error
         for seed in seeds:
             folder = grid.folder(name, seed)
             request = describe_request(job, net, grid.settings, seed, None, None) if there[seed] else {}
