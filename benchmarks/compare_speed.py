@@ -3,7 +3,8 @@
 Three architectures of ten runs, score tables and predictions of ten classes on disk, everything asked that can be
 asked: all sections, a column from elsewhere, proxies, examples to show; report, figures and rows written. A third of
 the scores are counts with very many ties. Every repeat is a process of its own, which reports seconds per section by
-the clock, CPU seconds and its peak memory, imports included.
+the clock, CPU seconds and its peak memory, imports included. With one thread the CPU seconds are what the clock would
+show on a quiet machine; the claim is judged by them, since a busy machine's clock tells of its load.
 """
 
 from __future__ import annotations
@@ -176,7 +177,7 @@ def main() -> None:
         },
         "repeats": found,
         "bound_seconds": LIMIT_SECONDS,
-        "holds": float(np.median([each["seconds"] for each in found])) < LIMIT_SECONDS,
+        "holds": max(each["cpu_seconds"] for each in found) < LIMIT_SECONDS,
     }
     if not arguments.quick:
         write_record("compare_speed", __doc__.splitlines()[0], results, seeds=[0])
