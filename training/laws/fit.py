@@ -20,6 +20,7 @@ from training.laws.solve import solve
 
 AGREE = 1e-4
 """Two starts agree if their objectives differ by less than this share."""
+MOST_SOLUTIONS = 8
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class Fit:
     Runs are kept in an order of their own (by their values), so that the order given changes nothing, not even
     rounding; ``rows_N`` are their places in what was given, and ``residuals_N``, ``y_N`` and ``inputs`` follow it.
     ``objective`` is the sum that was minimised, in natural units. ``starts_S`` is what every start reached.
-    ``condition`` is the condition number of J'J, J the derivatives of the residuals in reduced units.
+    ``solutions_SP`` are the different minima that starts ended in, best first, at most 8, as fitted; ``theta_P`` is the
+    best. ``condition`` is the condition number of J'J, J the derivatives of the residuals in reduced units.
     """
 
     form: Form
@@ -67,6 +69,7 @@ class Fit:
     outliers: Outliers
     left_out: int
     theta_P: Array = field(repr=False)
+    solutions_SP: Array = field(repr=False)
     scales: Scales = field(repr=False)
     cautions: tuple[Caution, ...] = ()
 
@@ -165,9 +168,20 @@ def fit(
         outliers=policy,
         left_out=int(np.size(y) - len(order)),
         theta_P=theta,
+        solutions_SP=_different(theta, solved.ends_BSP[0], solved.starts_BS[0]),
         scales=scales,
     )
     return replace(found, cautions=cautions_of(found))
+
+
+def _different(best_P: Array, ends_SP: Array, values_S: Array) -> Array:
+    """The ends of starts whose objectives differ by more than starts may that agree, best first."""
+    found, last = [best_P], values_S.min()
+    for k in np.argsort(values_S, kind="stable"):
+        if values_S[k] > last * (1 + AGREE) and np.isfinite(values_S[k]) and len(found) < MOST_SOLUTIONS:
+            found.append(ends_SP[k])
+            last = values_S[k]
+    return np.array(found)
 
 
 def _condition(jacobian_NP: Array) -> float:

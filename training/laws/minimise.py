@@ -43,14 +43,15 @@ def minimise(
     high_P: Array,
     tolerance: float = 1e-14,
     most: int = 2_000,
-    inverse_hessian_PP: Array | None = None,
+    inverse_hessians_RPP: Array | None = None,
 ) -> Minima:
     """Minimise from every start within the bounds, until steps gain less than ``tolerance`` of the value.
 
     The inverse Hessian acts on the parameters that are not held at a bound by their gradient (Bertsekas 1982); steps
     are projected on the bounds. Step lengths meet the weak Wolfe conditions by bisection (Lewis and Overton 2013),
     which also serves objectives with kinks. Where the function is not finite the step is shortened; a start at which
-    it is not finite stays where it is with value infinity. ``inverse_hessian_PP`` is a first guess for all problems.
+    it is not finite stays where it is with value infinity. ``inverse_hessians_RPP`` are first guesses, zero where
+    there is none.
     """
     x = np.clip(np.asarray(starts_RP, dtype=np.float64), low_P, high_P)
     count, size = x.shape
@@ -60,10 +61,8 @@ def minimise(
     if size == 0:
         return Minima(x, f, g, np.isfinite(f))
     active = np.flatnonzero(~finished)
-    H = np.zeros((count, size, size))
-    if inverse_hessian_PP is not None:
-        H[:] = inverse_hessian_PP
-    fresh = np.full(count, inverse_hessian_PP is None)  # no curvature known yet
+    H = np.zeros((count, size, size)) if inverse_hessians_RPP is None else inverse_hessians_RPP.copy()
+    fresh: npt.NDArray[np.bool_] = np.asarray(~H.any((1, 2)))  # no curvature known yet
     t, lo, hi = np.ones(count), np.zeros(count), np.full(count, np.inf)
     trials, quiet = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
     d = np.zeros_like(x)

@@ -86,10 +86,15 @@ class Problem:
         return np.asarray((both[:size] - both[size:]).T / (2 * np.diag(moves)))
 
     def inverse_curvature(self, theta_P: Array, weights_N: Array) -> Array:
-        """About the inverse of the objective's second derivatives at a solution, (P, P), positive definite."""
+        """About the inverse of the objective's second derivatives at a solution, (P, P), positive definite.
+
+        Zero where the derivatives are not finite.
+        """
         _, slope = self.objective.moments(self.residuals(theta_P[None])[0], weights_N)
         jacobian = self.jacobian(theta_P) * np.sqrt(weights_N)[:, None]
         curvature = slope * jacobian.T @ jacobian
+        if not np.isfinite(curvature).all():
+            return np.zeros_like(curvature)
         ridge = RIDGE * max(float(np.trace(curvature)), np.finfo(np.float64).tiny)
         return np.asarray(np.linalg.inv(curvature + ridge * np.eye(len(theta_P))))
 

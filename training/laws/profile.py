@@ -58,7 +58,7 @@ def profile(
     values: npt.ArrayLike | None = None,
     *,
     level: float = 0.95,
-    starts: int = 8,
+    starts: int = 4,
     seed: int = 0,
 ) -> Profile:
     """Refit with one parameter held, at ``values`` or around its estimate as far as the interval reaches.
@@ -114,17 +114,18 @@ def profile(
 
 
 def _best_with(fitted: Fit, parameter: str, values_K: Array, starts: int, seed: int) -> Array:
-    """The best objective at every held value, from the fit's optimum and points of the grid; reduced units."""
+    """The best objective at every held value, from the fit's minima and points of the grid; reduced units."""
     frozen = fitted.form.frozen(**{parameter: fitted.parameters[parameter]})
     others = [i for i, p in enumerate(fitted.form.free) if p.name != parameter]
     if not others:
         raise InputError(
             f"profile: {parameter} is the only free parameter; its interval is that of delta_interval."
         )
-    points = np.concatenate([fitted.theta_P[others][None], frozen.start_points(max(0, starts - 1), seed)])
+    known = fitted.solutions_SP[:, others]
+    points = np.concatenate([known, frozen.start_points(starts, seed)])
     problem = Problem(frozen, fitted.inputs, fitted.y_N, fitted.minimised, fitted.scales)
     held = {parameter: np.ascontiguousarray(values_K)}
-    return solve(problem, points, fitted.weights_N[None], held, len(values_K), points[0]).values_B
+    return solve(problem, points, fitted.weights_N[None], held, len(values_K), len(known)).values_B
 
 
 def _lowest(stated: Parameter) -> float:

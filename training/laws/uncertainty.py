@@ -97,7 +97,7 @@ def bootstrap(
     starts: int = 4,
     seed: int = 0,
 ) -> Bootstrap:
-    """Resample runs with replacement and fit again, each from the optimum and ``starts`` - 1 points of the grid.
+    """Resample runs with replacement and fit again, each from the different minima of the fit, at most ``starts``.
 
     ``groups`` names for every run given to :func:`~training.laws.fit.fit` what is resampled as a whole (all runs of one
     model size, of one seed): runs that share noise are fewer than they look.
@@ -117,6 +117,6 @@ def bootstrap(
         raise bad_value("groups", "bootstrap", count, "at least 2 different groups")
     drawn = rng.multinomial(count, np.full(count, 1 / count), size=resamples)
     weights = drawn[:, member] * fitted.weights_N
-    points = np.concatenate([fitted.theta_P[None], fitted.form.start_points(max(0, starts - 1), seed)])
-    solved = solve(fitted.problem, points, weights, near=fitted.theta_P)
+    points = fitted.solutions_SP[: max(1, starts)]
+    solved = solve(fitted.problem, points, weights, warm=len(points))
     return Bootstrap(fitted, solved.best_BP, solved.values_B, seed)
