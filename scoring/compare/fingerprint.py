@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.compare.centroids import Centroids, Ints
-from scoring.compare.held_out_runs import OWNER, Of, Tested, chosen_in_folds, on_held_out_runs, sums_of
+from scoring.compare.held_out_runs import OWNER, Of, Tested, chosen_in_folds, on_held_out_runs, read, sums_of
 from scoring.compare.ranks import Floats, average_ranks, hard_high
 from scoring.compare.run_scores import Columns, RunScores
 from scoring.errors import InputError, bad_value, unknown_name
@@ -282,7 +282,7 @@ def made_from(scores: RunScores, each: Sequence[Tested], of: Of, reach: float) -
     best = each[int(np.argmax(ratings))]
     known = chosen_in_folds(each) if len(each) > 1 else best
     size = known.best_size(reach)
-    even, odd, centre_N = sums_of(scores, best.score, of)
+    even, odd, centre_N = sums_of(read(scores, best.score, of))
     centroids = Centroids.of(even.plus(odd))
     rows = centroids.chosen(size)
     few = centroids.only(rows)

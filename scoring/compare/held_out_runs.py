@@ -82,21 +82,21 @@ def wilson(right: int, total: int, level: float = 0.95) -> tuple[float, float]:
     return low, (1.0 if right == total else float(middle + half))
 
 
-def read(scores: RunScores, score: str, architecture: str, of: Of) -> Floats:
-    """What fingerprints are made of, (R, N): values with high = hard, or scaled ranks."""
-    return scores.ranks(score, architecture) if of == "ranks" else scores.values(score, architecture)
+def read(scores: RunScores, score: str, of: Of) -> list[Floats]:
+    """What fingerprints are made of, (R, N) per architecture: values with high = hard, or scaled ranks."""
+    one = scores.ranks if of == "ranks" else scores.values
+    return [one(score, name) for name in scores.architectures]
 
 
-def sums_of(scores: RunScores, score: str, of: Of) -> tuple[Sums, Sums, Floats]:
+def sums_of(runs: Sequence[Floats]) -> tuple[Sums, Sums, Floats]:
     """Sums over the even and over the odd runs, and the mean that was taken off first, (N,), for precision."""
-    kinds = scores.architectures
-    centre_N = np.mean([read(scores, score, name, of).mean(axis=0) for name in kinds], axis=0)
+    kinds, count = len(runs), runs[0].shape[1]
+    centre_N = np.mean([values_RN.mean(axis=0) for values_RN in runs], axis=0)
     halves = [
-        Sums(*(np.zeros((len(kinds), *shape)) for shape in ((), (len(scores),), (len(scores),))))
-        for _ in (0, 1)
+        Sums(np.zeros(kinds), np.zeros((kinds, count)), np.zeros((kinds, count))) for _ in ("even", "odd")
     ]
-    for a, name in enumerate(kinds):
-        for run, values_N in enumerate(read(scores, score, name, of)):
+    for a, values_RN in enumerate(runs):
+        for run, values_N in enumerate(values_RN):
             off_N, half = values_N - centre_N, halves[run % 2]
             half.runs_A[a] += 1
             half.sum_AN[a] += off_N
@@ -166,43 +166,35 @@ def on_held_out_runs(
     """
     check(scores, score, of, held_out)
     sizes = sizes_to(min(most, len(scores)))
-    even, odd, centre_N = sums_of(scores, score, of)
+    every = read(scores, score, of)
+    even, odd, centre_N = sums_of(every)
     found: list[HeldOutRun] = []
     for fold in folds(scores, held_out, seed):
-        halves = [
-            _without(half, number, fold, scores, score, of, centre_N)
-            for number, half in enumerate((even, odd))
-        ]
+        halves = [_without(half, number, fold, every, centre_N) for number, half in enumerate((even, odd))]
         centroids = Centroids.of(halves[0].plus(halves[1]))
         rows = centroids.chosen(sizes[-1])
         few = centroids.only(rows)
-        rating = _rating(halves, fold, scores, score, of, centre_N)
+        rating = _rating(halves, fold, every, centre_N)
         if rating is None:
             rating = few.only(np.arange(min(FOR_RATING, len(rows)))).separation()
         at = np.array(sizes) - 1
         for a, runs in fold.items():
-            held_RK = read(scores, score, scores.architectures[a], of)[runs][:, rows] - centre_N[rows]
+            held_RK = every[a][np.ix_(runs, rows)] - centre_N[rows]
             nearest_RK = few.distances(held_RK).argmin(axis=1)[:, at]
             found += [HeldOutRun(a, run, row_K, rating) for run, row_K in zip(runs.tolist(), nearest_RK)]
     return Tested(score, sizes, found)
 
 
 def _without(
-    half: Sums, number: int, fold: dict[int, Ints], scores: RunScores, score: str, of: Of, centre_N: Floats
+    half: Sums, number: int, fold: dict[int, Ints], every: Sequence[Floats], centre_N: Floats
 ) -> Sums:
     """A half of the runs less those of the fold that are in it."""
     held = {a: runs[runs % 2 == number] for a, runs in fold.items()}
-    return half.without(
-        {
-            a: read(scores, score, scores.architectures[a], of)[runs] - centre_N
-            for a, runs in held.items()
-            if len(runs)
-        }
-    )
+    return half.without({a: every[a][runs] - centre_N for a, runs in held.items() if len(runs)})
 
 
 def _rating(
-    halves: Sequence[Sums], fold: dict[int, Ints], scores: RunScores, score: str, of: Of, centre_N: Floats
+    halves: Sequence[Sums], fold: dict[int, Ints], every: Sequence[Floats], centre_N: Floats
 ) -> float | None:
     """How clearly examples chosen on half of a fold's runs name the other half: the mean relative margin, in [-1, 1].
 
@@ -214,13 +206,12 @@ def _rating(
     margins: list[Floats] = []
     for number, half in enumerate(halves):
         centroids = Centroids.of(half)
-        rows = centroids.chosen(min(FOR_RATING, len(scores)))
+        rows = centroids.chosen(FOR_RATING)
         few = centroids.only(rows)
-        for a, name in enumerate(scores.architectures):
-            others = np.arange(1 - number, len(scores.runs[name]), 2)
+        for a, values_RN in enumerate(every):
+            others = np.arange(1 - number, len(values_RN), 2)
             others = others[~np.isin(others, fold.get(a, []))]
-            values_RK = read(scores, score, name, of)[others][:, rows] - centre_N[rows]
-            distances_RA = few.distances(values_RK)[:, :, -1]
+            distances_RA = few.distances(values_RN[np.ix_(others, rows)] - centre_N[rows])[:, :, -1]
             own_R = distances_RA[:, a]
             other_R = np.delete(distances_RA, a, axis=1).min(axis=1)
             margins.append((other_R - own_R) / np.maximum(other_R + own_R, 1e-300))

@@ -23,6 +23,8 @@ from scoring.errors import InputError, bad_value
 MOST_ENUMERATED = 1000
 """Up to so many relabellings all are used by the test of single examples."""
 CHUNK_CELLS = 1 << 22
+BLOCK = 1 << 15
+"""Examples whose relabelled sums are formed at a time."""
 TIE = 1e-9
 """Statistics closer than this, relative to the largest, count as equal: sums of the same numbers in another order."""
 
@@ -94,35 +96,46 @@ def pooled_permutation(
     a, b = len(first), len(second)
     if min(a, b) < 2:
         raise bad_value("runs", "pooled_permutation", (a, b), "at least 2 of each architecture")
-    both = np.concatenate([first, second])
-    both = both - both.mean(axis=0)
-    total, squares = both.sum(axis=0), (both**2).sum(axis=0)
-    both_squared = both**2
-
-    def difference_and_error(labels: Floats) -> tuple[Floats, Floats]:
-        sums, powers = labels @ both, labels @ both_squared
-        rest, others = total - sums, squares - powers
-        variance = np.maximum(powers - sums**2 / a, 0) / (a - 1) / a
-        variance += np.maximum(others - rest**2 / b, 0) / (b - 1) / b
-        return np.abs(sums / a - rest / b), np.sqrt(variance)
-
-    difference, error = difference_and_error((np.arange(a + b) < a)[None].astype(np.float64))
+    count = first.shape[1]
+    given = (np.arange(a + b) < a)[None].astype(np.float64)
+    labels = relabellings(a, b, permutations, seed).astype(np.float64)
+    difference, error = np.empty((2, 1, count))
+    for some in _blocks(count):
+        difference[:, some], error[:, some] = _difference_and_error(first[:, some], second[:, some], given)
     s0 = float(np.median(error))
     if s0 == 0:
         s0 = float(error.mean()) or 1.0
     observed = (difference / (error + s0))[0]
+    pool_BN = np.empty((len(labels), count))
+    for some in _blocks(count):
+        part, noise = _difference_and_error(first[:, some], second[:, some], labels)
+        pool_BN[:, some] = part / (noise + s0)
     order = np.argsort(observed, kind="stable")
     limits = observed[order] * (1 - TIE)
-    labels = relabellings(a, b, permutations, seed)
-    extreme = np.zeros(len(observed))
-    for some in _chunks(labels, both.shape[1]):
-        difference, error = difference_and_error(some)
-        for d_N in difference / (error + s0):
-            d_N.sort()
-            extreme += len(d_N) - np.searchsorted(d_N, limits, side="left")
+    extreme = np.zeros(count)
+    for d_N in pool_BN:
+        d_N.sort()
+        extreme += count - np.searchsorted(d_N, limits, side="left")
     p: Floats = np.empty_like(observed)
-    p[order] = (1 + extreme) / (1 + len(labels) * len(observed))
+    p[order] = (1 + extreme) / (1 + len(labels) * count)
     return p
+
+
+def _difference_and_error(first: Floats, second: Floats, labels_BR: Floats) -> tuple[Floats, Floats]:
+    """|difference of means| and its Welch standard error under every labelling, (B, N) each."""
+    a, b = len(first), len(second)
+    both = np.concatenate([first, second])
+    both -= both.mean(axis=0)
+    squared = both**2
+    sums, powers = labels_BR @ both, labels_BR @ squared
+    rest, others = both.sum(axis=0) - sums, squared.sum(axis=0) - powers
+    variance = np.maximum(powers - sums**2 / a, 0) / (a - 1) / a
+    variance += np.maximum(others - rest**2 / b, 0) / (b - 1) / b
+    return np.abs(sums / a - rest / b), np.sqrt(variance)
+
+
+def _blocks(count: int) -> list[slice]:
+    return [slice(start, start + BLOCK) for start in range(0, count, BLOCK)]
 
 
 def _checked(

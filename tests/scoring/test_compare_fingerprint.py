@@ -11,7 +11,7 @@ from scipy import stats
 
 from scoring.compare.centroids import Centroids
 from scoring.compare.fingerprint import Fingerprint, fingerprint
-from scoring.compare.held_out_runs import chosen_in_folds, folds, on_held_out_runs, sums_of, wilson
+from scoring.compare.held_out_runs import chosen_in_folds, folds, on_held_out_runs, read, sums_of, wilson
 from scoring.compare.run_scores import RunScores
 from scoring.compare.section import Request
 from scoring.compare.sections.fingerprint import section
@@ -322,7 +322,7 @@ def test_figure_refuses_other_shapes():
 
 
 def test_separation_is_that_of_the_nearest_pair():
-    even, odd, _ = sums_of(world(0), "el2n", "values")
+    even, odd, _ = sums_of(read(world(0), "el2n", "values"))
     few = Centroids.of(even.plus(odd)).only(np.arange(4))
     by_hand = min(
         (((few.mean_AN[a] - few.mean_AN[b]) / few.scale_N) ** 2).mean() for a, b in ((0, 1), (0, 2), (1, 2))
