@@ -23,10 +23,11 @@ from scoring.compare.sensitive import (
     pairs,
     sensitive_places,
 )
+from scoring.compare.sensitive_rows import joined, sensitive_rows
 from scoring.compare.spearman_brown import MANY_TIES
 from scoring.describe import tied_fraction
 from scoring.hashing import derive_seed
-from scoring.ids import find_rows, id_column
+from scoring.ids import find_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,7 +89,13 @@ def section(scores: RunScores, request: Request) -> Section:
             assert pair.best is not None
             figures[f"sensitive_examples_{number}"] = partial(_draw_examples, pair.best, scores, request)
     return Section(
-        NAME, TITLE, sentences, listings, figures, _document(scores, found, request), {NAME: _table(found)}
+        NAME,
+        TITLE,
+        sentences,
+        listings,
+        figures,
+        _document(scores, found, request),
+        {NAME: joined(found.rows)},
     )
 
 
@@ -137,7 +144,7 @@ def _find(scores: RunScores, request: Request) -> _Found:
             rating = (bool(pair.beyond[score]), each.count(q))
             if pair.best is None or rating > best[pair.first, pair.second]:
                 pair.best, best[pair.first, pair.second] = each, rating
-            found.rows.append(_rows(each, scores, None if found.all_rows else each.found(q)))
+            found.rows.append(sensitive_rows(each, scores, None if found.all_rows else each.found(q)))
             if len(found.pairs) > 1:
                 p_PN.append(each.p_N)
         if p_PN:
@@ -263,39 +270,6 @@ def _examples(best: Sensitive, scores: RunScores, request: Request) -> Listing:
         f"most differently by {best.score}; percentile 100 is the hardest, means over runs."
     )
     return Listing(header, listed, caption)
-
-
-def _rows(each: Sensitive, scores: RunScores, keep: Any) -> pa.Table:
-    import pyarrow as pa
-
-    at = np.arange(len(scores)) if keep is None else np.flatnonzero(keep)
-
-    def constant(text: str) -> pa.Array:
-        return pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(at), dtype=np.int32)), pa.array([text]))
-
-    return pa.table(
-        {
-            "id": id_column(scores.ids[at], "compare"),
-            "score": constant(each.score),
-            "first": constant(each.first),
-            "second": constant(each.second),
-            **{
-                name: pa.array(values[at].astype(np.float32))
-                for name, values in (
-                    ("effect", each.effect_N),
-                    ("g", each.g_N),
-                    ("p", each.p_N),
-                    ("q", each.q_N),
-                )
-            },
-        }
-    )
-
-
-def _table(found: _Found) -> pa.Table:
-    import pyarrow as pa
-
-    return pa.concat_tables(found.rows).unify_dictionaries()
 
 
 def _document(scores: RunScores, found: _Found, request: Request) -> dict[str, Any]:
