@@ -160,13 +160,11 @@ def main() -> None:
     table = read_run_table(path, {"N": "Model Size", "C": "Training FLOP", "value": "loss"})
     fitted = fit(form_named("chinchilla"), table.inputs, table["value"], outliers=Outliers(highest=5))
     bootstrap(fitted, 10)
-    grid = fitted.form.start_points(64, 0)
+    grid = fitted.form.start_points(32, 0)
     results = {
         "runs": len(fitted.y_N),
         "warm": resampling(fitted, fitted.solutions_SP, arguments.resamples, arguments.repeats, True),
-        "cold": resampling(
-            fitted, fitted.form.start_points(64, 0), arguments.resamples // 10, arguments.repeats, False
-        ),
+        "cold": resampling(fitted, grid, arguments.resamples // 10, arguments.repeats, False),
         "package": package(fitted),
     }
     claim = "1,000 resamples of the 240-run Chinchilla fit at least 20 times faster than SciPy at equal objectives"

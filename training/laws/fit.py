@@ -110,14 +110,14 @@ def fit(
     delta: float = 1e-3,
     weights: npt.ArrayLike | None = None,
     outliers: Outliers | None = None,
-    starts: int = 64,
+    starts: int = 48,
     seed: int = 0,
 ) -> Fit:
     """Fit a law to N runs: ``fit(chinchilla(), {"N": n, "D": d}, loss)``.
 
     Every input is one number per run; N, D, C and M follow from each other (C = 6 N D, M = D / N). ``objective`` is
-    one of :class:`~training.laws.objective.Objective`, a sum over runs of ``weights`` times the loss. At most
-    ``starts`` points of the form's grid are minimised together; the best one is polished by Newton steps.
+    one of :class:`~training.laws.objective.Objective`, a sum over runs of ``weights`` times the loss. ``starts``
+    points, of the form's grid and random ones, are minimised together; the best is polished by Newton steps.
     """
     outcome = np.asarray(y, dtype=np.float64)
     columns = complete(inputs, form.inputs)

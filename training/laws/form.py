@@ -149,13 +149,20 @@ class Form:
         named = {unit for parameter in self.parameters for unit in parameter.units}
         return tuple(name for name in (*self.inputs, OUTCOME) if name in named)
 
-    def start_points(self, most: int, seed: int) -> Array:
-        """At most so many starts of the free parameters, (S, P), as fitted: the grid, thinned evenly at random."""
+    def start_points(self, count: int, seed: int) -> Array:
+        """Starts of the free parameters, (count, P), as fitted.
+
+        The grid, thinned at random where it is larger; where it is smaller the rest is drawn evenly, on the scale of
+        the fit, between the smallest and the largest start of every parameter.
+        """
+        rng = np.random.default_rng(seed)
         grid = np.array(list(itertools.product(*(p.starts for p in self.free))), dtype=np.float64)
-        grid = grid.reshape(-1, len(self.free))
-        if len(grid) > most:
-            grid = grid[np.sort(np.random.default_rng(seed).permutation(len(grid))[:most])]
-        return self.as_fitted(grid)
+        grid = self.as_fitted(grid.reshape(-1, len(self.free)))
+        if len(grid) > count:
+            return grid[np.sort(rng.permutation(len(grid))[:count])]
+        return np.concatenate(
+            [grid, rng.uniform(grid.min(0), grid.max(0), (count - len(grid), len(self.free)))]
+        )
 
     def as_fitted(self, values_SP: Array) -> Array:
         """Reduced values of the free parameters on the scale of the fit: logarithms of those on the log scale."""

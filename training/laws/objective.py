@@ -49,19 +49,19 @@ class Objective:
     def residuals(self, ln_prediction: torch.Tensor, y: torch.Tensor, ln_y: torch.Tensor) -> torch.Tensor:
         return ln_prediction - ln_y if self.of_logs else torch.exp(ln_prediction) - y
 
-    def losses(self, residuals: torch.Tensor, delta: float) -> torch.Tensor:
-        """The loss of every residual; ``lad`` smoothed to Huber / delta."""
+    def losses(self, residuals: torch.Tensor, delta: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """The loss of every residual, ``lad`` smoothed to Huber / delta, and its derivative psi."""
         if self.name in ("square", "log_square"):
-            return 0.5 * residuals * residuals
+            return 0.5 * residuals * residuals, residuals
         bent = residuals.clamp(-delta, delta)
         loss = bent * (residuals - 0.5 * bent)
-        return loss / delta if self.name == "lad" else loss
+        return (loss / delta, bent / delta) if self.name == "lad" else (loss, bent)
 
     def total(self, residuals_N: Array, weights_N: Array) -> float:
         """The objective as reported: for ``lad`` without smoothing."""
         if self.name == "lad":
             return float((weights_N * np.abs(residuals_N)).sum())
-        return float((weights_N * self.losses(torch.from_numpy(residuals_N), self.delta).numpy()).sum())
+        return float((weights_N * self.losses(torch.from_numpy(residuals_N), self.delta)[0].numpy()).sum())
 
     def moments(self, residuals_N: Array, weights_N: Array) -> tuple[float, float]:
         """Mean psi^2 and mean psi' of the residuals, psi the derivative of the loss (Huber & Ronchetti 2009, 7.6).

@@ -69,14 +69,14 @@ class Problem:
     ) -> torch.Tensor:
         """Reduced ln predictions (K, n)."""
         p, _ = self.form.resolve(theta, self.scales.ln, held)
-        return self.form.formula(p, self.x)
+        return self.form.formula(p, self.x).expand(len(theta), len(self.y))
 
     def residuals(self, theta_KP: Array) -> Array:
         """Reduced residuals (K, n)."""
         with torch.no_grad():
             predicted = self.ln_predictions(torch.from_numpy(np.ascontiguousarray(theta_KP)))
             residuals = self.objective.residuals(predicted, self.y, self.ln_y)
-        return np.asarray(residuals.expand(len(theta_KP), len(self.y)).numpy())
+        return np.asarray(residuals.numpy())
 
     def jacobian(self, theta_P: Array) -> Array:
         """Derivatives (n, P) of the reduced residuals at one point, by central differences."""
@@ -114,9 +114,16 @@ class Problem:
             which = which_K[piece]
             theta = torch.from_numpy(np.ascontiguousarray(theta_KP[piece])).requires_grad_(True)
             own = {name: torch.from_numpy(column[which])[:, None] for name, column in (held or {}).items()}
-            residuals = self.objective.residuals(self.ln_predictions(theta, own), self.y, self.ln_y)
+            predicted = self.ln_predictions(theta, own)
             weights = torch.from_numpy(weights_Bn[which] if len(weights_Bn) > 1 else weights_Bn)
-            total = (weights * self.objective.losses(residuals, delta)).sum(-1)
-            (gradient,) = torch.autograd.grad(total.sum(), theta)
-            values[piece], gradients[piece] = total.detach().numpy(), gradient.numpy()
+            with (
+                torch.no_grad()
+            ):  # the derivative of the loss is known; only the formula's is left to autograd
+                residuals = self.objective.residuals(predicted, self.y, self.ln_y)
+                losses, pull = self.objective.losses(residuals, delta)
+                if not self.objective.of_logs:
+                    pull = pull * predicted.exp()
+                values[piece] = (weights * losses).sum(-1).numpy()
+            (gradient,) = torch.autograd.grad(predicted, theta, weights * pull)
+            gradients[piece] = gradient.numpy()
         return values, gradients

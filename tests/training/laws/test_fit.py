@@ -212,6 +212,29 @@ def test_what_the_runs_do_not_show_is_called_wide():
     assert {"wide", "at_bound"} & codes(found)
 
 
+@pytest.mark.parametrize("name", ["chinchilla", "power_offset"])
+@pytest.mark.parametrize("objective", ["huber", "lad", "log_square", "square"])
+@pytest.mark.parametrize("runs", [1, 2, 12])
+def test_too_few_or_equal_runs_fit_but_are_never_sound(name, objective, runs):
+    inputs = world_inputs(name, runs)
+    same = {key: np.full(runs, column[0]) for key, column in inputs.items()}
+    for columns, y in ((inputs, np.full(runs, 3.0)), (same, np.linspace(3, 3.5, runs))):
+        found = fit(form_named(name), columns, y, objective=objective, starts=8)
+        assert not found.sound
+        assert np.isfinite(found.objective) and np.isfinite(found.predict(columns)).all()
+
+
+def test_starts_are_the_grid_and_random_ones():
+    form = form_named("chinchilla")
+    few, many = form.start_points(10, 0), form.start_points(50, 0)
+    assert few.shape == (10, 5) and many.shape == (50, 5)
+    assert len(np.unique(many, axis=0)) == 50
+    grid = {tuple(row) for row in many[:32]}
+    assert {tuple(row) for row in few} <= grid and (many.min(0) == many[:32].min(0)).all()
+    np.testing.assert_array_equal(many, form.start_points(50, 0))
+    assert not np.array_equal(many, form.start_points(50, 1))
+
+
 # What is refused
 
 
