@@ -91,18 +91,20 @@ def compare(
         predictions: Of the same runs, from ``predictions_of_runs``.
         beside: Columns from elsewhere (published scores, human votes) to correlate every score with.
         examples: To show the sensitive ones.
-        sections: Which of ``SECTIONS``; default: all that can be asked. Those that cannot say why.
+        sections: Which of ``SECTIONS``; default: all, but ``proxy``, ``beside`` and ``predictions`` only with what they
+            read. A section that has too little to go by, such as single runs, says so.
         out: Folder for report.md, summary.json, figures (PNG) and rows per example (Parquet). A comparison of something
             else that is there is refused unless ``overwrite``.
 
     Raises:
         InputError: An option outside its range, names that are not there, a folder that holds something else.
     """
-    names = list(SECTIONS if sections is None else sections)
+    kinds = tuple(proxies)
+    given = {"proxy": bool(kinds), "beside": beside is not None, "predictions": predictions is not None}
+    names = [name for name in SECTIONS if given.get(name, True)] if sections is None else list(sections)
     for name in names:
         if name not in SECTIONS:
             raise unknown_name("section", OWNER, name, SECTIONS)
-    kinds = tuple(proxies)
     for kind in kinds:
         if kind not in scores.runs:
             raise unknown_name("proxy", OWNER, kind, scores.architectures)
