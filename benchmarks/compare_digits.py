@@ -9,6 +9,7 @@ scores are of clean passes after every epoch, as there; VoG and TracIn, which it
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +183,7 @@ def main() -> None:
     architectures = ARCHITECTURES
     if arguments.quick:
         examples = some(examples, 300)
-        architectures = tuple(Architecture(e.name, e.model, 4, e.model_options) for e in architectures)
+        architectures = tuple(replace(each, runs=4) for each in architectures)
     with working_folder(arguments) as folder:
         runs = train_cells(examples, architectures, folder, only=arguments.only, evaluate=test, **RECIPE)
         if arguments.train_only:

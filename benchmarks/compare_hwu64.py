@@ -6,6 +6,7 @@ a fine-tuned MiniLM, five runs each. The full comparison of twelve scores on the
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,7 @@ def main() -> None:
     architectures = ARCHITECTURES
     if arguments.quick:
         test = some(test, 100)
-        architectures = tuple(
-            Architecture(each.name, each.model, 2, each.model_options, each.settings)
-            for each in architectures
-        )
+        architectures = tuple(replace(each, runs=2) for each in architectures)
     examples = some(examples, 120 if arguments.quick else ROWS)
     with working_folder(arguments) as folder:
         runs = train_cells(examples, architectures, folder, only=arguments.only, evaluate=test, **RECIPE)
