@@ -138,6 +138,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=25, help="of each of two architectures")
     parser.add_argument("--scores", type=int, default=20)
     parser.add_argument("--sections", help="only these, separated by commas, and not all together")
+    parser.add_argument("--together", action="store_true", help="all together, and not one by one")
     parser.add_argument(
         "--folder", type=Path, help="make the world here and keep it; one that is there is used"
     )
@@ -165,7 +166,8 @@ def main() -> None:
                 sys.exit(f"compare_memory: --folder must have {wanted}.")
             make_world(folder, *sizes)
             made.write_text(json.dumps(list(sizes)))
-        asked = arguments.sections.split(",") if arguments.sections else [*present(), TOGETHER]
+        alone = [] if arguments.together else present()
+        asked = arguments.sections.split(",") if arguments.sections else [*alone, TOGETHER]
         found: dict[str, Any] = {}
         for section in asked:
             command = [
