@@ -16,6 +16,7 @@ from math import comb
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 from scoring.compare.ranks import Bools, Floats
 from scoring.errors import InputError, bad_value
@@ -23,6 +24,8 @@ from scoring.errors import InputError, bad_value
 MOST_ENUMERATED = 1000
 """Up to so many relabellings all are used by the test of single examples."""
 CHUNK_CELLS = 1 << 22
+LEAST_NOISE = 0.01
+"""Of the louder side: the noise of runs that are all equal cannot be a unit."""
 BLOCK = 1 << 15
 """Examples whose relabelled sums are formed at a time."""
 TIE = 1e-9
@@ -89,6 +92,10 @@ def pooled_permutation(
     under other labels their runs disagree and d is small, which lowers p at most by the share of insensitive
     examples, the share that the Benjamini-Hochberg step leaves unused.
 
+    Labels can change places where runs of both sides are equally noisy; where one side is noisier, the relabelled d
+    would be too small. So what changes places are deviations in units of the noise of their side (its mean over all
+    examples), and they take on the noise of the side they come to. With equal noise that is plain relabelling.
+
     Raises:
         InputError: infinite values (use ranks), other shapes, fewer than two runs.
     """
@@ -96,20 +103,23 @@ def pooled_permutation(
     a, b = len(first), len(second)
     if min(a, b) < 2:
         raise bad_value("runs", "pooled_permutation", (a, b), "at least 2 of each architecture")
-    count = first.shape[1]
+    count, noise = first.shape[1], _noise(first, second)
     given = (np.arange(a + b) < a)[None].astype(np.float64)
     labels = relabellings(a, b, permutations, seed).astype(np.float64)
     difference, error = np.empty((2, 1, count))
     for some in _blocks(count):
-        difference[:, some], error[:, some] = _difference_and_error(first[:, some], second[:, some], given)
+        both = np.concatenate([first[:, some], second[:, some]])
+        difference[:, some], error[:, some] = _difference_and_error(both, given, (1.0, 1.0), np.zeros(1))
     s0 = float(np.median(error))
     if s0 == 0:
         s0 = float(error.mean()) or 1.0
     observed = (difference / (error + s0))[0]
+    means_B = np.random.default_rng(seed).permutation(_normal(len(labels)))
     pool_BN = np.empty((len(labels), count))
     for some in _blocks(count):
-        part, noise = _difference_and_error(first[:, some], second[:, some], labels)
-        pool_BN[:, some] = part / (noise + s0)
+        both = _deviations(first[:, some], second[:, some], noise)
+        part, spread = _difference_and_error(both, labels, noise, means_B)
+        pool_BN[:, some] = part / (spread + s0)
     order = np.argsort(observed, kind="stable")
     limits = observed[order] * (1 - TIE)
     extreme = np.zeros(count)
@@ -121,17 +131,59 @@ def pooled_permutation(
     return p
 
 
-def _difference_and_error(first: Floats, second: Floats, labels_BR: Floats) -> tuple[Floats, Floats]:
-    """|difference of means| and its Welch standard error under every labelling, (B, N) each."""
-    a, b = len(first), len(second)
-    both = np.concatenate([first, second])
-    both -= both.mean(axis=0)
+def _noise(first_RN: Floats, second_RN: Floats) -> tuple[float, float]:
+    """Noise of the runs of either side, relative to the louder one: roots of the mean variance over all examples."""
+    squares = np.zeros(2)
+    for some in _blocks(first_RN.shape[1]):
+        squares += [each[:, some].var(axis=0, ddof=1).sum() for each in (first_RN, second_RN)]
+    if squares.max() == 0:
+        return 1.0, 1.0
+    one, two = np.maximum(np.sqrt(squares / squares.max()), LEAST_NOISE).tolist()
+    return one, two
+
+
+def _deviations(first_RN: Floats, second_RN: Floats, noise: tuple[float, float]) -> Floats:
+    """Deviations of all runs from their common mean in units of the noise of their side, (R1 + R2, N).
+
+    The best common mean weighs runs by 1 / noise^2. Quieter runs lie nearer to it than others, which is made up for.
+    """
+    both = np.concatenate([first_RN, second_RN])
+    noise_R1 = np.repeat(noise, [len(first_RN), len(second_RN)])[:, None]
+    weight_R1 = noise_R1**-2 / (noise_R1**-2).sum()
+    nearer_R1 = np.sqrt((1 - weight_R1) / (1 - 1 / len(both)))
+    both -= (weight_R1 * both).sum(axis=0)
+    both /= noise_R1 * nearer_R1
+    return both
+
+
+def _difference_and_error(
+    both_RN: Floats, labels_BR: Floats, noise: tuple[float, float], means_B: Floats
+) -> tuple[Floats, Floats]:
+    """|difference of means| and its Welch standard error under every labelling, (B, N) each.
+
+    Runs are multiplied by the ``noise`` of the side they come to. Deviations have lost their mean, which then is no
+    longer the same on both sides: ``means_B`` puts one back, in standard errors.
+    """
+    runs, a = len(both_RN), int(labels_BR[0].sum())
+    b = runs - a
+    both = both_RN - both_RN.mean(axis=0)
     squared = both**2
     sums, powers = labels_BR @ both, labels_BR @ squared
     rest, others = both.sum(axis=0) - sums, squared.sum(axis=0) - powers
-    variance = np.maximum(powers - sums**2 / a, 0) / (a - 1) / a
-    variance += np.maximum(others - rest**2 / b, 0) / (b - 1) / b
-    return np.abs(sums / a - rest / b), np.sqrt(variance)
+    variance = noise[0] ** 2 * np.maximum(powers - sums**2 / a, 0) / (a - 1) / a
+    variance += noise[1] ** 2 * np.maximum(others - rest**2 / b, 0) / (b - 1) / b
+    difference = noise[0] * sums / a - noise[1] * rest / b
+    if noise[0] != noise[1]:
+        mean_error_N = np.sqrt(squared.sum(axis=0) / (runs - 1) / runs)
+        difference += (noise[0] - noise[1]) * means_B[:, None] * mean_error_N
+    return np.abs(difference), np.sqrt(variance)
+
+
+def _normal(count: int) -> Floats:
+    """Evenly spaced normal quantiles with variance 1; 0 of one."""
+    quantiles = special.ndtri((np.arange(count) + 0.5) / count)
+    found: Floats = quantiles / (float(np.sqrt((quantiles**2).mean())) or 1.0)
+    return found
 
 
 def _blocks(count: int) -> list[slice]:

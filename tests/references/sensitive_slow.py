@@ -38,20 +38,41 @@ def sam_d(x, y):
     return abs(np.mean(x) - np.mean(y)), np.sqrt(np.var(x, ddof=1) / len(x) + np.var(y, ddof=1) / len(y))
 
 
-def pooled_permutation_slow(first, second):
-    """SAM's d against the d of all relabellings but the observed one and its mirror, of all examples."""
+def pooled_permutation_slow(first, second, seed=0):
+    """SAM's d against the d of all relabellings but the observed one and its mirror, of all examples.
+
+    Runs change places in units of the noise of their side; a mean that is lost with the labels is put back.
+    """
     a, b = len(first), len(second)
+    noise = [
+        np.sqrt(np.mean([np.var(column, ddof=1) for column in np.transpose(x)])) for x in (first, second)
+    ]
+    largest = max(noise)
+    noise = [max(each / largest, 0.01) if largest else 1.0 for each in noise]
     columns = [[*x, *y] for x, y in zip(np.transpose(first), np.transpose(second))]
     observed = [sam_d(values[:a], values[a:]) for values in columns]
     s0 = np.median([error for _, error in observed])
     observed = [difference / (error + s0) for difference, error in observed]
+    side = [0] * a + [1] * b
+    weights = np.array([1 / noise[s] ** 2 for s in side])
+    weights /= weights.sum()
+    fair = [np.sqrt((1 - weight) / (1 - 1 / (a + b))) for weight in weights]
+    moved = []
+    for values in columns:
+        middle = sum(weights * values)
+        moved.append([(v - middle) / noise[s] / f for v, s, f in zip(values, side, fair)])
     pool = []
+    labels = []
     for chosen in combinations(range(a + b), a):
         rest = [i for i in range(a + b) if i not in chosen]
-        if chosen == tuple(range(a)) or (a == b and rest == list(range(a))):
-            continue
-        for values in columns:
-            difference, error = sam_d([values[i] for i in chosen], [values[i] for i in rest])
+        if not (chosen == tuple(range(a)) or (a == b and rest == list(range(a)))):
+            labels.append((list(chosen), rest))
+    lost = stats.norm.ppf((np.arange(len(labels)) + 0.5) / len(labels))
+    lost = np.random.default_rng(seed).permutation(lost / np.sqrt((lost**2).mean()))
+    for (chosen, rest), mean in zip(labels, lost):
+        for values in moved:
+            back = np.array(values) - np.mean(values) + mean * np.std(values, ddof=1) / np.sqrt(a + b)
+            difference, error = sam_d(noise[0] * back[chosen], noise[1] * back[rest])
             pool.append(difference / (error + s0))
     return np.array([(1 + sum(d >= mine * (1 - 1e-9) for d in pool)) / (1 + len(pool)) for mine in observed])
 
