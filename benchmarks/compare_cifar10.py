@@ -139,7 +139,9 @@ def compare_all(
     )  # fmt: skip
     human = {"human_entropy": human_entropy(test_images)}
     test_report = compare(
-        score_cells(test_images, TEST_SCORERS, places, folder / "scores-test", device="cpu"),
+        score_cells(
+            test_images, TEST_SCORERS, places, folder / "scores-test", signals="checkpoints", device="cpu"
+        ),
         beside=ScoreTable.from_columns(test_images.ids, human, "hard"), examples=test_images,
         predictions=predictions, proxies=PROXIES, out=folder / "report-test", overwrite=True, show_progress=True,
     )  # fmt: skip
