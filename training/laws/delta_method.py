@@ -77,6 +77,6 @@ def natural_samples(fitted: Fit, theta_KP: Array) -> dict[str, Array]:
     import torch
 
     with torch.no_grad():
-        _, natural = fitted.form.resolve(torch.from_numpy(np.ascontiguousarray(theta_KP)), fitted.scales.ln)
+        natural = fitted.form.natural(torch.from_numpy(np.ascontiguousarray(theta_KP)), fitted.scales.ln)
         found = {name: natural[name].expand(len(theta_KP), 1)[:, 0].numpy() for name in fitted.form.names}
     return {name: np.array(column) for name, column in found.items()}

@@ -200,7 +200,7 @@ def at_bounds(form: Form, theta_P: Array) -> tuple[str, ...]:
 def natural_parameters(form: Form, theta_P: Array, scales: Scales) -> dict[str, float]:
     """All parameters in natural units, frozen and tied ones included."""
     with torch.no_grad():
-        _, natural = form.resolve(torch.from_numpy(np.array(theta_P)), scales.ln)
+        natural = form.natural(torch.from_numpy(np.array(theta_P)), scales.ln)
         return {name: float(natural[name]) for name in form.names}
 
 
@@ -209,6 +209,6 @@ def predictions(fitted: Fit, theta_KP: Array, inputs: Mapping[str, Array]) -> Ar
     shape = next(iter(inputs.values())).shape
     flat = {name: np.ravel(column) for name, column in inputs.items()}
     with torch.no_grad():
-        p, _ = fitted.form.resolve(torch.from_numpy(np.ascontiguousarray(theta_KP)), fitted.scales.ln)
+        p = fitted.form.reduced(torch.from_numpy(np.ascontiguousarray(theta_KP)), fitted.scales.ln)
         found = fitted.form.formula(p, fitted.scales.inputs(fitted.form, flat)) + fitted.scales.outcome
     return np.asarray(found.numpy()).reshape(len(theta_KP), *shape)

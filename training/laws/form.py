@@ -176,13 +176,13 @@ class Form:
         )
         return self.as_fitted(low), self.as_fitted(high)
 
-    def resolve(
+    def reduced(
         self,
         theta: torch.Tensor,
         ln_scales: Mapping[str, float],
         held: Mapping[str, torch.Tensor] | None = None,
-    ) -> tuple[Values, Values]:
-        """All parameters from the fitted ones, (..., P) -> values of shape (..., 1), in reduced and in natural units.
+    ) -> Values:
+        """All parameters in reduced units from the fitted ones, (..., P) -> values of shape (..., 1).
 
         ``held`` replaces frozen values by tensors, one per leading dimension (natural units): how a profile is run.
         """
@@ -197,18 +197,31 @@ class Form:
                 plain[p.name] = value.exp() if p.scale == "log" and p.name in columns else value
         for name, text in self.ties.items():
             plain[name] = parsed(text)(plain)
-        reduced, natural, reduced_logs, natural_logs = dict(plain), dict(plain), Tensors(), Tensors()
+        logs, linear = Tensors(), Tensors()
         for p in self.parameters:
-            if not p.units:
-                continue
-            size = sum_of_units(p, plain, ln_scales)
-            if p.scale == "log":
-                log = columns[p.name] if p.name in columns else known[p.name].log() - size
-                reduced_logs[p.name], natural_logs[p.name] = log, log + size
-            else:
-                value = columns[p.name] if p.name in columns else known[p.name] * torch.exp(-size)
-                reduced[p.name], natural[p.name] = value, value * torch.exp(size)
-        return Values(reduced, reduced_logs), Values(natural, natural_logs)
+            if p.units and p.scale == "log":
+                free = p.name in columns
+                logs[p.name] = (
+                    columns[p.name] if free else known[p.name].log() - _ln_size(p, plain, ln_scales)
+                )
+            elif p.units:
+                free = p.name in columns
+                linear[p.name] = (
+                    columns[p.name] if free else known[p.name] / _ln_size(p, plain, ln_scales).exp()
+                )
+        return Values(plain | linear, logs)
+
+    def natural(self, theta: torch.Tensor, ln_scales: Mapping[str, float]) -> Values:
+        """The same in natural units."""
+        reduced = self.reduced(theta, ln_scales)
+        plain = {p.name: reduced[p.name] for p in self.parameters if not p.units}
+        logs, linear = Tensors(), Tensors()
+        for p in self.parameters:
+            if p.units and p.scale == "log":
+                logs[p.name] = reduced[f"ln_{p.name}"] + _ln_size(p, plain, ln_scales)
+            elif p.units:
+                linear[p.name] = reduced[p.name] * _ln_size(p, plain, ln_scales).exp()
+        return Values(plain | linear, logs)
 
     def ln_prediction(
         self, parameters: Mapping[str, npt.ArrayLike], inputs: Mapping[str, npt.ArrayLike]
@@ -238,7 +251,7 @@ class Form:
         return np.asarray(self.optimum(_values(parameters), budget).numpy())
 
 
-def sum_of_units(parameter: Parameter, plain: Tensors, ln_scales: Mapping[str, float]) -> torch.Tensor:
+def _ln_size(parameter: Parameter, plain: Tensors, ln_scales: Mapping[str, float]) -> torch.Tensor:
     """The logarithm of natural over reduced value of a parameter."""
     total = torch.zeros((), dtype=torch.float64)
     for unit, power in parameter.units.items():

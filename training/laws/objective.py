@@ -54,7 +54,7 @@ class Objective:
         if self.name in ("square", "log_square"):
             return 0.5 * residuals * residuals, residuals
         bent = residuals.clamp(-delta, delta)
-        loss = bent * (residuals - 0.5 * bent)
+        loss = torch.sub(residuals, bent, alpha=0.5).mul_(bent)
         return (loss / delta, bent / delta) if self.name == "lad" else (loss, bent)
 
     def total(self, residuals_N: Array, weights_N: Array) -> float:

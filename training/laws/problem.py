@@ -68,7 +68,7 @@ class Problem:
         self, theta: torch.Tensor, held: Mapping[str, torch.Tensor] | None = None
     ) -> torch.Tensor:
         """Reduced ln predictions (K, n)."""
-        p, _ = self.form.resolve(theta, self.scales.ln, held)
+        p = self.form.reduced(theta, self.scales.ln, held)
         return self.form.formula(p, self.x).expand(len(theta), len(self.y))
 
     def residuals(self, theta_KP: Array) -> Array:
@@ -123,7 +123,7 @@ class Problem:
                 losses, pull = self.objective.losses(residuals, delta)
                 if not self.objective.of_logs:
                     pull = pull * predicted.exp()
-                values[piece] = (weights * losses).sum(-1).numpy()
+                values[piece] = torch.linalg.vecdot(weights, losses).numpy()
             (gradient,) = torch.autograd.grad(predicted, theta, weights * pull)
             gradients[piece] = gradient.numpy()
         return values, gradients

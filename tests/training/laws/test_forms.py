@@ -50,7 +50,8 @@ def test_units_agree_with_the_formula(name):
     scales = Scales({unit: float(rng.normal()) for unit in form.scaled})
     problem = Problem(form, inputs, y, Objective(), scales)
     frozen = form.frozen(**{k: v for k, v in PLANTED[name].items() if k != form.names[0]})
-    p, natural = frozen.resolve(torch.zeros(1, 1, dtype=torch.float64), scales.ln)
+    theta = torch.zeros(1, 1, dtype=torch.float64)
+    p, natural = frozen.reduced(theta, scales.ln), frozen.natural(theta, scales.ln)
     reduced_inputs = scales.inputs(form, inputs)
     reduced = form.formula(p, reduced_inputs) + scales.ln.get(OUTCOME, 0.0)
     given = {k: natural[k].numpy() for k in form.names}
