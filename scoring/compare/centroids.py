@@ -52,11 +52,11 @@ class Centroids:
 
     @classmethod
     def of(cls, sums: Sums) -> Centroids:
-        """At least one run of every architecture, and two of some."""
+        """At least one run of every architecture; of one run each the scale is 1, as nothing is known of it."""
         runs_A1 = sums.runs_A[:, None]
         mean_AN = sums.sum_AN / runs_A1
         within_N = np.maximum(sums.square_AN - runs_A1 * mean_AN**2, 0).sum(axis=0)
-        spread_N = np.sqrt(within_N / (sums.runs_A.sum() - len(sums.runs_A)))
+        spread_N = np.sqrt(within_N / max(float(sums.runs_A.sum()) - len(sums.runs_A), 1.0))
         usual = float(np.median(spread_N))
         if usual <= 1e-7 * float(np.abs(mean_AN).max()):
             usual = float(spread_N.mean()) or 1.0

@@ -61,6 +61,11 @@ class Tested:
         """95 % interval of the accuracy with ``size`` examples (Wilson)."""
         return wilson(int(self.right_K[list(self.sizes).index(size)]), len(self.runs))
 
+    @property
+    def overall_interval(self) -> tuple[float, float]:
+        """That of the mean accuracy over all sizes, which was not read off the runs as the best size was."""
+        return wilson(round(float(self.right_K.mean())), len(self.runs))
+
     def fewest(self, reach: float) -> int | None:
         """The smallest number of examples with an accuracy of at least ``reach``; None if there is none."""
         enough = np.flatnonzero(self.accuracy_K >= reach - 1e-12)

@@ -105,6 +105,13 @@ def test_the_score_that_separates_is_chosen():
     assert found.accuracy["score"] == "chosen in every fold"
 
 
+def test_one_run_left_of_each_architecture_still_tells():
+    found = on_held_out_runs(world(0, (2, 2)), "el2n", held_out=1)
+    assert len(found.runs) == 4 and found.accuracy_K[-1] == 1
+    noise = on_held_out_runs(world(0, (2, 2), telling=0), "el2n", held_out=1)
+    assert len(noise.runs) == 4
+
+
 def test_folds_hold_every_run_out_once():
     scores = world(0, (5, 4, 3))
     for held_out in (None, 1, 2):
@@ -293,6 +300,16 @@ def test_section_answers_and_can_be_read_as_a_fingerprint(tmp_path):
         save(found.figures["fingerprint"](), tmp_path / f"{i}.png").read_bytes() for i in range(2)
     )
     assert first == second
+
+
+def test_section_claims_nothing_of_noise():
+    """The best of many sizes, in folds that share runs, was better than chance by its interval in a quarter of them."""
+    claims = 0
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        noise = RunScores.of_arrays({"s": {a: rng.normal(size=(5, 200)) for a in "ab"}})
+        claims += "surely better than chance" not in section(noise, Request()).sentences[0]
+    assert claims <= 3
 
 
 def test_section_is_honest_about_chance_and_about_too_little():

@@ -115,10 +115,10 @@ def _answer(made: Fingerprint, known: Tested, scores: RunScores) -> str:
     )
     size = f"{len(made)} {'example' if len(made) == 1 else 'examples'}"
     names = ", ".join(scores.architectures)
-    if low <= chance:
+    if min(low, known.overall_interval[0]) <= chance:
         return (
             f"No fingerprint of {names} was found that is surely better than chance: {size} name the architecture "
-            f"of {share}."
+            f"of {share}, all numbers of examples that were tried {percent(float(known.accuracy_K.mean()))} on average."
         )
     if found["accuracy"] < REACH:
         return (
@@ -135,7 +135,7 @@ def _honesty(known: Tested, each: Sequence[Tested], request: Request) -> str:
     return (
         f"Held out {held}: {score} were chosen without them in every fold. The interval is Wilson's for "
         f"{len(known.runs)} runs; it does not know that folds share runs, nor that the number of examples was read off "
-        "the same runs."
+        "the same runs; so it counts as better than chance only if the mean over all numbers of examples is, too."
     )
 
 
