@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from scoring.examples import Examples
     from scoring.table import ScoreTable
 
-Cell = str | int | float | None
+Cell = str | int | float | tuple[float, float, float] | None
+"""Of a listing; three numbers are a value and the ends of its interval."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,8 +29,8 @@ def percent_estimate(found: Estimate) -> str:
     if not found.firm or low == high:
         return percent(found.value)
     digits = max(0, math.ceil(-math.log10(100 * (high - low) / 5)))
-    value, low, high = (f"{100 * each:.{digits}f}" for each in (found.value, low, high))
-    return f"{value} % ({low} to {high})"
+    points, least, most = (f"{100 * each:.{digits}f}" for each in (found.value, low, high))
+    return f"{points} % ({least} to {most})"
 
 
 def decimal(found: Estimate) -> str:

@@ -23,8 +23,11 @@ WORK = ("scores", "predictions")
 """Folders beside the report that hold what was computed for it."""
 
 
-def check_folder(folder: Path, about: Mapping[str, Any], overwrite: bool) -> None:
-    """Refuse a folder that holds something else, or, unless ``overwrite``, a comparison of something else."""
+def check_folder(folder: Path, about: Mapping[str, Any] | None, overwrite: bool) -> None:
+    """Refuse a folder that holds something else, or, unless ``overwrite``, a comparison of something else.
+
+    With ``about=None``, when it is not known yet what will be compared, any comparison may be there.
+    """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"compare: out must be a folder, and {str(folder)!r} is a file.")
     if not folder.exists():
@@ -36,7 +39,7 @@ def check_folder(folder: Path, about: Mapping[str, Any], overwrite: bool) -> Non
                 f"compare: out must be a new folder or one of a comparison, and {str(folder)!r} holds "
                 f"{others[0]!r}; choose another name."
             )
-    elif not overwrite and found["about"] != _plain(about):
+    elif about is not None and not overwrite and found["about"] != _plain(about):
         raise InputError(
             f"compare: out {str(folder)!r} holds another comparison; choose another name or overwrite it."
         )
@@ -46,7 +49,13 @@ def write_comparison(folder: Path, about: Mapping[str, Any], sections: Sequence[
     """Write all files into ``folder``; those of the comparison that was there before go. Equal input, equal bytes."""
     from scoring.plots.style import save
 
-    before = _summary(folder) or {"files": []}
+    before = {str(name) for name in (_summary(folder) or {"files": []})["files"]}
+    files = {REPORT}
+    for section in sections:
+        files |= {f"{stem}.png" for stem in section.figures} | {f"{stem}.parquet" for stem in section.tables}
+    # First of all whose files these are: what is interrupted below is a comparison that the same call may replace.
+    started = {key: value for key, value in document(about, ()).items() if key != "sections"}
+    write_atomic(folder / SUMMARY, to_json({**started, "files": sorted(before | files)}, indent=1) + b"\n")
     written: list[str] = []
     for section in sections:
         for stem, draw in section.figures.items():
@@ -57,10 +66,10 @@ def write_comparison(folder: Path, about: Mapping[str, Any], sections: Sequence[
                 pq.write_table(table, temporary, **parquet_options(table.schema))
             written.append(f"{stem}.parquet")
     write_atomic(folder / REPORT, markdown(about, sections).encode())
-    for name in sorted({str(name) for name in before["files"]} - {*written, REPORT, SUMMARY}):
+    for name in sorted(before - files - {SUMMARY}):
         if Path(name).name == name:
             (folder / name).unlink(missing_ok=True)
-    summary = {**document(about, sections), "files": sorted([REPORT, *written])}
+    summary = {**document(about, sections), "files": sorted(files)}
     write_atomic(folder / SUMMARY, to_json(summary, indent=1) + b"\n")
     return [folder / name for name in [REPORT, SUMMARY, *written]]
 
@@ -129,7 +138,10 @@ def preamble(about: Mapping[str, Any]) -> list[str]:
 
 
 def number(value: Cell) -> str:
-    """A value of a listing: three decimals below 10, thousands separated, a dash for none."""
+    """A value of a listing: three decimals below 10, thousands separated, a dash for none, ``0.9 (0.8 to 1)``."""
+    if isinstance(value, tuple):
+        middle, low, high = (number(each) for each in value)
+        return middle if "-" in (low, high) else f"{middle} ({low} to {high})"
     if value is None or value != value:
         return "-"
     if isinstance(value, str):

@@ -126,7 +126,8 @@ def test_text_is_shown_as_it_is(text, shown):
     ("value", "shown"),
     [
         (None, "-"), (float("nan"), "-"), (0.0, "0.000"), (1e-7, "1.0e-07"), (-0.12345, "-0.123"), (12.345, "12.3"),
-        (123456.7, "123,457"), (1234, "1,234"), (True, "yes"), ("a\nb", "a b"),
+        (123456.7, "123,457"), (1234, "1,234"), (True, "yes"), ("a\nb", "a b"), ((0.5, 0.25, 1.0), "0.500 (0.250 to 1.000)"),
+        ((0.5, float("nan"), float("nan")), "0.500"),
     ],
 )  # fmt: skip
 def test_numbers_are_short(value, shown):

@@ -96,26 +96,17 @@ def _across_listing(across: Sequence[AcrossAgreement]) -> Listing:
     cut = sum(len(each) for each in rows) > MOST_ROWS
     if cut:
         rows = [sorted(each, key=lambda row: (row["averaged"] is None, row["averaged"]))[:1] for each in rows]
-    header = [
-        "score",
-        "a",
-        "b",
-        "single",
-        "averaged",
-        "low",
-        "high",
-        "corrected",
-        "low",
-        "high",
-        "Kendall",
-        "Jaccard",
-    ]
-    keys = [
-        "score", "a", "b", "single", "averaged", "averaged_low", "averaged_high", "corrected", "corrected_low",
-        "corrected_high", "kendall", "jaccard",
-    ]  # fmt: skip
+    header = ["score", "a", "b", "single run", "averaged (95 %)", "corrected (95 %)", "Kendall", "Jaccard"]
     caption = "The same score in two architectures" + (": the pair that agrees least" if cut else "")
-    return Listing(header, [[row[key] for key in keys] for each in rows for row in each], caption)
+    return Listing(header, [_across_cells(row) for each in rows for row in each], caption)
+
+
+def _across_cells(row: dict[str, Any]) -> list[Cell]:
+    cells: list[Cell] = [row["score"], row["a"], row["b"], row["single"]]
+    for key in ("averaged", "corrected"):
+        found = (row[key], row[f"{key}_low"], row[f"{key}_high"])
+        cells.append(found[0] if None in found else found)
+    return [*cells, row["kendall"], row["jaccard"]]
 
 
 def _pair_rows(found: CellAgreement) -> Iterator[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -156,12 +156,8 @@ def _range(share: Estimate) -> str:
 
 def _listings(varied: Sequence[VarianceComponents], raw: Sequence[VarianceComponents]) -> list[Listing]:
     kinds = list(varied[0].shares())
-    header = ["score"]
-    for kind in kinds:
-        header += [IN_HEADERS.get(kind, kind), "low", "high"]
-    rows: list[list[Cell]] = []
-    for each in varied:
-        rows.append([each.score, *(number for share in each.shares().values() for number in _three(share))])
+    header = ["score", *(IN_HEADERS.get(kind, kind) for kind in kinds)]
+    rows = [[each.score, *(_cell(share) for share in each.shares().values())] for each in varied]
     shares = Listing(
         header, rows, "Shares of the variance of ranks over examples in a single run, with 95 % intervals"
     )
@@ -207,9 +203,9 @@ def _per_architecture(varied: Sequence[VarianceComponents]) -> Listing:
     rows: list[list[Cell]] = []
     for each in varied:
         for name, runs in each.runs.items():
-            rows.append([each.score, name, runs, *_three(_chance(each, name))])
+            rows.append([each.score, name, runs, _cell(_chance(each, name))])
     return Listing(
-        ["score", "architecture", "runs", "chance", "low", "high"], rows,
+        ["score", "architecture", "runs", "chance"], rows,
         "Share of chance in the ranks of a single run, per architecture, with 95 % intervals",
     )  # fmt: skip
 
@@ -217,17 +213,14 @@ def _per_architecture(varied: Sequence[VarianceComponents]) -> Listing:
 def _raw(raw: Sequence[VarianceComponents]) -> Listing:
     several = len(raw[0].runs) > 1
     kinds = ["example", *(["interaction"] if several else []), "noise"]
-    header = ["score"]
-    for kind in [*kinds, *(["architecture"] if several else []), "run"]:
-        header += [IN_HEADERS.get(kind, kind), "low", "high"]
+    moving = ["architecture", "run"] if several else ["run"]
+    header = ["score", *(IN_HEADERS.get(kind, kind) for kind in [*kinds, *moving])]
     rows: list[list[Cell]] = []
     for each in raw:
         parts = [each.components[kind] for kind in kinds]
         assert each.main is not None
         parts += [part for part in (each.main.architecture, each.main.run) if part is not None]
-        rows.append(
-            [each.score, *(float(np.sqrt(n)) for part in parts for n in (part.value, part.low, part.high))]
-        )
+        rows.append([each.score, *(_cell(part, np.sqrt) for part in parts)])
     moved = "architecture and run move" if several else "run moves"
     return Listing(
         header, rows,
@@ -281,8 +274,9 @@ def _document(each: VarianceComponents) -> dict[str, Any]:
     return found
 
 
-def _three(part: Estimate) -> tuple[Cell, Cell, Cell]:
-    return _known(part.value), _known(part.low), _known(part.high)
+def _cell(part: Estimate, scale: Callable[[float], float] = float) -> Cell:
+    value, low, high = (float(scale(each)) for each in (part.value, part.low, part.high))
+    return None if np.isnan(value) else (value, low, high)
 
 
 def _known(value: float) -> float | None:
