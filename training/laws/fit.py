@@ -49,7 +49,7 @@ class Fit:
 
     Runs are kept in an order of their own (by their values), so that the order given changes nothing, not even
     rounding; ``rows_N`` are their places in what was given, and ``residuals_N``, ``y_N`` and ``inputs`` follow it.
-    ``objective`` is the sum that was minimised, in natural units. ``starts_S`` is what every start reached.
+    ``objective`` is the sum that was minimised, in natural units, and ``starts_S`` what every start reached of it.
     ``solutions_SP`` are the different minima that starts ended in, best first, at most 8, as fitted; ``theta_P`` is the
     best. ``condition`` is the condition number of J'J, J the derivatives of the residuals in reduced units.
     """
@@ -150,17 +150,16 @@ def fit(
             f"fit: the form {form.name} is not finite and positive at any of its starts; give it others."
         )
     reduced = problem.residuals(theta[None])[0]
-    size = 1.0 if minimised.of_logs else float(np.exp(scales.outcome))
     jacobian = problem.jacobian(theta) * np.sqrt(weight)[:, None]
     found = Fit(
         form=form,
         parameters=natural_parameters(form, theta, scales),
-        objective=minimised.total(reduced, weight) * (size**2 if objective == "square" else 1.0),
+        objective=minimised.total(reduced, weight) * problem.objective_unit,
         minimised=minimised,
-        starts_S=solved.starts_BS[0],
+        starts_S=solved.starts_BS[0] * problem.objective_unit,
         at_bounds=at_bounds(form, theta),
         condition=_condition(jacobian),
-        residuals_N=reduced * size,
+        residuals_N=reduced * problem.residual_unit,
         rows_N=order.astype(np.int64),
         inputs=columns,
         y_N=outcome,

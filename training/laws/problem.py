@@ -63,6 +63,9 @@ class Problem:
         self.x = scales.inputs(form, inputs)
         self.y = torch.from_numpy(np.array(y, dtype=np.float64)) * float(np.exp(-scales.outcome))
         self.ln_y = torch.log(self.y)
+        size = 1.0 if objective.of_logs else float(np.exp(scales.outcome))
+        self.residual_unit, self.objective_unit = size, size**2
+        """What residuals and objectives are multiplied by to be in natural units."""
 
     def ln_predictions(
         self, theta: torch.Tensor, held: Mapping[str, torch.Tensor] | None = None

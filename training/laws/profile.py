@@ -105,7 +105,7 @@ def profile(
     return Profile(
         parameter,
         points,
-        objectives,
+        objectives * fitted.problem.objective_unit,
         deviance,
         threshold,
         interval,

@@ -23,8 +23,7 @@ from training.laws.solve import solve
 class Bootstrap:
     """B refits of a law; every interval is the equal-tailed percentile interval of what they say.
 
-    ``objectives_B`` are the minimised objectives of the resamples; a resample of too few distinct runs may fit them
-    all, and pulls its parameters far off: its weight in an interval is no more than its share.
+    ``objectives_B`` are the minimised objectives of the resamples.
     """
 
     fitted: Fit
@@ -119,4 +118,4 @@ def bootstrap(
     weights = drawn[:, member] * fitted.weights_N
     points = fitted.solutions_SP[: max(1, starts)]
     solved = solve(fitted.problem, points, weights, warm=len(points))
-    return Bootstrap(fitted, solved.best_BP, solved.values_B, seed)
+    return Bootstrap(fitted, solved.best_BP, solved.values_B * fitted.problem.objective_unit, seed)

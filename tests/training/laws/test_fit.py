@@ -235,6 +235,26 @@ def test_starts_are_the_grid_and_random_ones():
     assert not np.array_equal(many, form.start_points(50, 1))
 
 
+def test_different_minima_are_kept_best_first():
+    inputs, y = runs_of("broken_power", 30, noise=0.03)
+    found = fit(form_named("broken_power"), inputs, y)
+    values = [
+        Objective().total(found.problem.residuals(x[None])[0], found.weights_N) for x in found.solutions_SP
+    ]
+    assert 1 < len(values) <= 8
+    assert values[0] == pytest.approx(found.objective) and (np.diff(values) > 0).all()
+    np.testing.assert_array_equal(found.solutions_SP[0], found.theta_P)
+
+
+def test_a_fit_is_turned_around():
+    inputs, y = runs_of("chinchilla", 60)
+    found = fit(form_named("chinchilla"), inputs, y)
+    loss = found.predict({"N": 1e9, "D": 3e10})
+    assert found.inverse("D", loss, {"N": 1e9}) == pytest.approx(3e10, rel=1e-6)
+    with pytest.raises(InputError, match="input must be one of"):
+        found.inverse("C", loss)
+
+
 # What is refused
 
 

@@ -47,6 +47,25 @@ def test_linear_case_has_the_textbook_errors():
     assert not seen.flat and not seen.cautions
 
 
+@pytest.mark.parametrize("objective", ["huber", "lad", "square"])
+def test_objectives_of_resamples_and_profiles_are_in_natural_units(objective):
+    found = fitted(objective=objective)
+    drawn = bootstrap(found, 3)
+    predicted = found.form.ln_prediction({k: v[:1] for k, v in drawn.samples.items()}, found.inputs)
+    weights = np.random.default_rng(0).multinomial(60, np.full(60, 1 / 60), size=3)[0].astype(float)
+    residuals = predicted - np.log(found.y_N) if objective != "square" else np.exp(predicted) - found.y_N
+    assert drawn.objectives_B[0] == pytest.approx(found.minimised.total(residuals, weights), rel=1e-3)
+    seen = profile(found, "alpha", [found.parameters["alpha"]])
+    assert seen.objectives_K[0] == pytest.approx(found.objective, rel=1e-3)
+    assert found.starts_S.min() == pytest.approx(found.objective, rel=1e-3)
+
+
+def test_few_runs_have_wide_bootstraps():
+    found = fitted(count=8, noise=0.02)
+    assert "wide" in {caution.code for caution in bootstrap(found, 100).cautions}
+    assert not bootstrap(fitted(count=100, noise=0.002), 100).cautions
+
+
 def test_resamples_are_fitted_as_a_loop_would():
     inputs, y = runs_of("chinchilla", 40, 0.01, 3)
     found = fit(form_named("chinchilla"), inputs, y)
