@@ -11,6 +11,10 @@ class InputError(ValueError):
     """A user's mistake; the command line prints its sentence and exits with code 2."""
 
 
+class OutputTakenError(InputError):
+    """The output is there already, and is that of another call; ``overwrite`` replaces it."""
+
+
 class MissingExtraError(ImportError):
     """An optional package is absent; the message holds the line that installs it."""
 

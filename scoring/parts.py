@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scoring.errors import InputError
+from scoring.errors import OutputTakenError
 from scoring.files import write_atomic
 from scoring.signal_store import DONE
 
@@ -40,7 +40,7 @@ class Parts:
         head = self.folder / HEAD
         known = json.loads(head.read_bytes())["request"] if head.exists() else None
         if known not in (None, request) and self._finished() and not overwrite:
-            raise InputError(
+            raise OutputTakenError(
                 f"score: {str(self.folder)!r} holds the unfinished work of a different call; "
                 "repeat that call to finish it, choose another out, or overwrite."
             )

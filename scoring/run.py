@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from scoring.collected import Collected, collect
 from scoring.combine import column_of, combine_runs, normalize_run
-from scoring.errors import InputError, bad_value, unknown_name
+from scoring.errors import InputError, OutputTakenError, bad_value, unknown_name
 from scoring.examples import Examples, require_examples
 from scoring.hashing import digest, fingerprint, hash_ids
 from scoring.ids import id_column
@@ -122,7 +122,7 @@ def score(
             remove_parts(path)  # an earlier call may have been killed between its last two lines
             return table
         if not overwrite:
-            raise InputError(
+            raise OutputTakenError(
                 f"score: out {str(path)!r} holds another score table; choose another name or overwrite it."
             )
     parts = Parts(path, request, overwrite)

@@ -117,14 +117,19 @@ def compare(
     How reliable is a score, how many runs does it need, do scores measure one thing, which examples tell architectures
     apart, may a small model score for a large one?
     """
+    from scoring.compare.run import check_options
     from scoring.compare.run import compare as run_compare
+    from scoring.compare.writing import check_folder
     from scoring.table import ScoreTable
     from tamis.show_comparison import show_comparison
 
     columns = {
         "text": text, "text_pair": text_pair, "image": image, "features": features, "label": label, "id": id_column
     }  # fmt: skip
-    share = _share(keep)
+    asked: dict[str, Any] = {
+        "keep": _share(keep), "q": q, "resamples": resamples, "seed": seed, "shown": shown, "held_out": held_out,
+        "proxies": _names(proxies) or (), "sections": _names(only),
+    }  # fmt: skip
     meanings = _meanings(beside_meaning)
     if meanings and beside is None:
         raise InputError("tamis compare: --beside-meaning is for the file of --beside, which is not given.")
@@ -141,22 +146,25 @@ def compare(
         from scoring.compare.predicting import predictions_of_runs
 
         kinds = find_architectures(paths)
+        check_options(kinds, **asked)
+        check_folder(out, None, overwrite)
+        predicted = None
+        if predict != "none" and (only is None or {"predictions", "proxy"} & set(asked["sections"])):
+            predicted = examples if predict is None else examples.other_split(predict)
         how: dict[str, Any] = {
             "device": device, "precision": precision, "batch_size": batch_size,
-            "trust_remote_code": trust_remote_code, "show_progress": not quiet,
+            "trust_remote_code": trust_remote_code, "show_progress": not quiet, "overwrite": overwrite,
         }  # fmt: skip
         found = score_cells(examples, scorers, kinds, out / "scores", **how | {"nan": nan})
-        if predict != "none" and (only is None or "predictions" in only or "proxy" in only):
-            asked = examples if predict is None else examples.other_split(predict)
-            predictions = predictions_of_runs(kinds, asked, out=out / "predictions", **how)
+        if predicted is not None:
+            predictions = predictions_of_runs(kinds, predicted, out=out / "predictions", **how)
     else:
         if predict is not None:
             raise InputError(f"tamis compare: --predict is for runs, and {paths[0]!r} is a score table.")
         found = _of_tables(paths, scorers, nan, allow_changed_data)
     comparison = run_compare(
-        found, keep=share, q=q, resamples=resamples, seed=seed, shown=shown, held_out=held_out,
-        proxies=_names(proxies) or (), predictions=predictions, beside=others, examples=examples,
-        sections=_names(only), out=out, overwrite=overwrite, show_progress=not quiet,
+        found, **asked, predictions=predictions, beside=others, examples=examples, out=out, overwrite=overwrite,
+        show_progress=not quiet,
     )  # fmt: skip
     emit(comparison.to_json(), as_json, lambda: show_comparison(comparison, out))
 

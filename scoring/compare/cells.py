@@ -10,14 +10,14 @@ from typing import Any
 from scoring.checkpoints import RUN, RunDirectory
 from scoring.compare.ranks import NanPolicy
 from scoring.compare.run_scores import RunScores
-from scoring.errors import InputError, bad_value, name_some, unknown_name
+from scoring.errors import InputError, OutputTakenError, bad_value, name_some, unknown_name
 from scoring.examples import Examples
 from scoring.find_runs import find_runs, model_of, place_of, read_runs
 from scoring.run import OPTIONS, SOURCE_OPTIONS, score
 from scoring.scorer import Scorer
 
 OWNER = "compare"
-OWN = ("out", "per_run")
+OWN = ("out", "per_run", "overwrite")
 """Options of ``score`` that ``score_cells`` decides."""
 
 
@@ -62,6 +62,7 @@ def score_cells(
     out: str | Path,
     *,
     nan: NanPolicy = "error",
+    overwrite: bool = False,
     **options: Any,
 ) -> RunScores:
     """Score every run of every architecture into ``out/<architecture>.parquet`` and give them all as ``RunScores``.
@@ -75,7 +76,8 @@ def score_cells(
         architectures: architecture -> folder of its runs, as ``find_architectures`` gives them.
         out: Folder of the tables.
         nan: As for ``RunScores.of_tables``.
-        options: Of ``score``: ``view``, ``device``, ``batch_size``, ``overwrite`` ...; those that name a folder
+        overwrite: Replace tables of another call; those of the same call are used all the same.
+        options: Of ``score``: ``view``, ``device``, ``batch_size`` ...; those that name a folder
             (``cache``) are shared.
 
     Raises:
@@ -92,8 +94,14 @@ def score_cells(
         if Path(name).name != name or name.startswith("."):
             raise bad_value("an architecture", OWNER, name, "a name that can be that of a file")
         tables[name] = Path(out) / f"{name}.parquet"
+        how = {"out": tables[name], "per_run": True, **options}
         try:
-            score(examples, scorers, folder, out=tables[name], per_run=True, **options)
+            try:
+                score(examples, scorers, folder, **how)
+            except OutputTakenError:
+                if not overwrite:
+                    raise
+                score(examples, scorers, folder, overwrite=True, **how)
         except (InputError, ValueError) as error:
             raise InputError(f"{OWNER}: architecture {name!r} cannot be scored: {error}") from error
     return RunScores.of_tables(tables, nan=nan)

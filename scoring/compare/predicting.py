@@ -7,6 +7,7 @@ did not train on it.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import numpy.typing as npt
 
 from scoring.checkpoints import RunDirectory
 from scoring.compare.predictions import OWNER, Predictions
-from scoring.errors import InputError, bad_value, name_some
+from scoring.errors import InputError, OutputTakenError, bad_value, name_some
 from scoring.examples import Examples, require_examples
 from scoring.files import read_json, write_json
 from scoring.find_runs import find_runs
@@ -35,6 +36,7 @@ def predictions_of_runs(
     examples: Examples,
     *,
     out: str | Path | None = None,
+    overwrite: bool = False,
     device: str = "auto",
     batch_size: int = 256,
     precision: str = "float32",
@@ -49,6 +51,7 @@ def predictions_of_runs(
         examples: What to predict: the training data, or ``examples.other_split("test")``.
         out: Folder that keeps them as one .npy file per architecture; a killed call resumes after the last finished run
             and a finished one costs nothing. Without it they stay in memory: 4 bytes x runs x examples x classes.
+        overwrite: Replace predictions of other data, runs or weights in ``out``.
         device, batch_size, precision, model, trust_remote_code: As for ``score``.
 
     Raises:
@@ -69,7 +72,7 @@ def predictions_of_runs(
     passes = {name: _last_passes(source, name) for name, source in sources.items()}
     names = examples.label_names or _class_names(folders)
     if out is not None:
-        _check_manifest(Path(out), _manifest(examples, names, sources, passes))
+        _check_manifest(Path(out), _manifest(examples, names, sources, passes), overwrite)
     found: dict[str, npt.NDArray[np.floating]] = {}
     rows = len(examples)
     with progress("predicting", rows * sum(map(len, passes.values())), enabled=show_progress) as advance:
@@ -178,8 +181,8 @@ def _manifest(
     return content
 
 
-def _check_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    """Write it into a new folder; refuse a folder that holds something else."""
+def _check_manifest(folder: Path, manifest: dict[str, Any], overwrite: bool) -> None:
+    """Write it into a new folder; refuse a folder of something else; ``overwrite`` replaces predictions."""
     path = folder / MANIFEST
     if path.exists():
         try:
@@ -188,11 +191,15 @@ def _check_manifest(folder: Path, manifest: dict[str, Any]) -> None:
             before = {}
         if before == manifest:
             return
-        what = [key for key in manifest if not isinstance(before, dict) or before.get(key) != manifest[key]]
-        raise InputError(
-            f"{OWNER}: {str(folder)!r} holds predictions that differ in {', '.join(what)}; "
-            "choose another folder, or remove this one."
-        )
-    if folder.exists() and any(folder.iterdir()):
+        ours = isinstance(before, dict) and before.get("kind") == OWNER
+        if not overwrite or not ours:
+            what = [key for key in manifest if not ours or before.get(key) != manifest[key]]
+            raise OutputTakenError(
+                f"{OWNER}: out {str(folder)!r} holds predictions that differ in {', '.join(what)}; "
+                "choose another out or overwrite it."
+            )
+        for store in folder.glob("architecture-*"):
+            shutil.rmtree(store)
+    elif folder.exists() and any(folder.iterdir()):
         raise bad_value("out", OWNER, str(folder), "a new or empty folder, or one of predictions")
     write_json(path, manifest)

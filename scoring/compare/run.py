@@ -26,6 +26,8 @@ SECTIONS = (
 )  # fmt: skip
 """Names of the questions, in the order of the report; each is a module of ``scoring.compare.sections``."""
 
+HELD_OUT = "at least 1 and fewer than the runs of every architecture"
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -100,26 +102,14 @@ def compare(
         InputError: An option outside its range, names that are not there, a folder that holds something else.
     """
     kinds = tuple(proxies)
+    check_options(
+        scores.runs, keep=keep, q=q, resamples=resamples, seed=seed, shown=shown, held_out=held_out, proxies=kinds,
+        sections=sections,
+    )  # fmt: skip
     given = {"proxy": bool(kinds), "beside": beside is not None, "predictions": predictions is not None}
     names = [name for name in SECTIONS if given.get(name, True)] if sections is None else list(sections)
-    for name in names:
-        if name not in SECTIONS:
-            raise unknown_name("section", OWNER, name, SECTIONS)
-    for kind in kinds:
-        if kind not in scores.runs:
-            raise unknown_name("proxy", OWNER, kind, scores.architectures)
-    if kinds and (len(set(kinds)) < 2 or len(set(kinds)) < len(kinds)):
-        raise bad_value("proxies", OWNER, list(kinds), "two or more different architectures, the target last")
-    for option, share in (("keep", keep), ("q", q)):
-        if not 0 < share < 1:
-            raise bad_value(option, OWNER, share, "between 0 and 1, both excluded")
-    for option, count, least in (("resamples", resamples, 20), ("shown", shown, 0), ("seed", seed, 0)):
-        if isinstance(count, bool) or not isinstance(count, int) or count < least:
-            raise bad_value(option, OWNER, count, f"a whole number from {least}")
-    if held_out is not None and not 1 <= held_out < min(len(runs) for runs in scores.runs.values()):
-        raise bad_value(
-            "held_out", OWNER, held_out, "at least 1 and fewer than the runs of every architecture"
-        )
+    if held_out is not None and held_out >= min(len(runs) for runs in scores.runs.values()):
+        raise bad_value("held_out", OWNER, held_out, HELD_OUT)
     about: dict[str, Any] = {
         "examples": len(scores), "scores": scores.meanings, "architectures": scores.runs,
         "left_out": scores.left_out, "dropped": scores.dropped, "fingerprint": scores.fingerprint, "keep": keep, "q": q,
@@ -144,3 +134,35 @@ def compare(
     if out is not None:
         write_comparison(Path(out), about, found)
     return comparison
+
+
+def check_options(
+    architectures: Iterable[str],
+    *,
+    keep: float = 0.3,
+    q: float = 0.05,
+    resamples: int = 200,
+    seed: int = 0,
+    shown: int = 12,
+    held_out: int | None = None,
+    proxies: Iterable[str] = (),
+    sections: Iterable[str] | None = None,
+) -> None:
+    """Refuse options of ``compare`` that can be told to be wrong before there are scores, which may take hours."""
+    for name in sections or ():
+        if name not in SECTIONS:
+            raise unknown_name("section", OWNER, name, SECTIONS)
+    known, kinds = list(architectures), list(proxies)
+    for kind in kinds:
+        if kind not in known:
+            raise unknown_name("proxy", OWNER, kind, known)
+    if kinds and (len(set(kinds)) < 2 or len(set(kinds)) < len(kinds)):
+        raise bad_value("proxies", OWNER, kinds, "two or more different architectures, the target last")
+    for option, share in (("keep", keep), ("q", q)):
+        if not 0 < share < 1:
+            raise bad_value(option, OWNER, share, "between 0 and 1, both excluded")
+    for option, count, least in (("resamples", resamples, 20), ("shown", shown, 0), ("seed", seed, 0)):
+        if isinstance(count, bool) or not isinstance(count, int) or count < least:
+            raise bad_value(option, OWNER, count, f"a whole number from {least}")
+    if held_out is not None and held_out < 1:
+        raise bad_value("held_out", OWNER, held_out, HELD_OUT)

@@ -136,3 +136,20 @@ def test_numbers_are_short(value, shown):
 
 def test_no_sections_make_a_short_report():
     assert "In short" not in markdown(ABOUT, [])
+
+
+def test_what_was_interrupted_while_writing_is_written_by_the_same_call(tmp_path):
+    def stop():
+        raise KeyboardInterrupt
+
+    halted = Section(
+        name="a", title="b", sentences=["c"], figures={"first": figure, "second": stop}, document={"d": 1}
+    )
+    with pytest.raises(KeyboardInterrupt):
+        write_comparison(tmp_path, ABOUT, [halted])
+    assert "sections" not in json.loads((tmp_path / "summary.json").read_text())
+    check_folder(tmp_path, ABOUT, overwrite=False)
+    with pytest.raises(InputError, match="another comparison"):
+        check_folder(tmp_path, {**ABOUT, "keep": 0.1}, overwrite=False)
+    write_comparison(tmp_path, ABOUT, [])  # and nothing of it is left behind
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.md", "summary.json"]
