@@ -135,8 +135,14 @@ class Form:
 
     def bounded(self, **bounds: tuple[float, float]) -> Form:
         """The same law with other bounds, in reduced units (the natural ones for parameters without units)."""
-        for name in bounds:
-            self.parameter(name)
+        for name, (low, high) in bounds.items():
+            if not low < high or (self.parameter(name).scale == "log" and not low > 0):
+                raise bad_value(
+                    name,
+                    f"the bounds of form {self.name}",
+                    (low, high),
+                    "ascending, and above 0 for a log scale",
+                )
         parameters = tuple(
             replace(p, low=bounds[p.name][0], high=bounds[p.name][1]) if p.name in bounds else p
             for p in self.parameters

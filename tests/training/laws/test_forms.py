@@ -152,12 +152,25 @@ def test_frozen_and_tied_parameters():
     assert held.parameters == pytest.approx(tied, rel=1e-5)
 
 
+def test_bounds_hold_a_parameter():
+    inputs = world_inputs("chinchilla", 40)
+    y = predicted("chinchilla", inputs)
+    found = fit(form_named("chinchilla").bounded(alpha=(0.0, 0.3)), inputs, y)
+    assert found.parameters["alpha"] == 0.3 and found.at_bounds == ("alpha",)
+
+
 def test_what_cannot_be_frozen_or_tied_is_refused():
     form = form_named("chinchilla")
     with pytest.raises(InputError, match="Did you mean 'alpha'"):
         form.frozen(alfa=0.3)
     with pytest.raises(InputError, match="above 0"):
         form.frozen(A=-1.0)
+    with pytest.raises(InputError, match="ascending"):
+        form.bounded(alpha=(1.0, 0.5))
+    with pytest.raises(InputError, match="above 0 for a log scale"):
+        form.bounded(A=(0.0, 1.0))
+    with pytest.raises(InputError, match="which is tied itself"):
+        form.tied(alpha="beta", beta="2 * alpha")
     with pytest.raises(InputError, match="has units"):
         form.tied(B="A")
     with pytest.raises(InputError, match="nothing to fit"):

@@ -9,6 +9,7 @@ from training.laws.fit import Outliers, fit
 from training.laws.forms.over_training import to_chinchilla
 from training.laws.isoflop import isoflop_optima, power_exponent
 from training.laws.loss_to_loss import Series, floor, map_losses, pair, relate, translate
+from training.laws.objective import Objective
 from training.laws.optimal import compute_optimal
 from training.laws.run_table import read_run_table
 from training.laws.uncertainty import bootstrap
@@ -63,6 +64,23 @@ def test_the_optimum_of_chinchilla(epoch):
     assert best.N.value == pytest.approx(73.2e9, rel=1e-3) and best.tokens_per_parameter == pytest.approx(
         17.9, abs=0.05
     )
+
+
+def test_hoffmanns_own_point_is_not_the_optimum(epoch):
+    """The published coefficients, not rounded, on the same 240 runs; and what they recommend."""
+    point = {
+        "A": np.exp(6.0073404),
+        "B": np.exp(6.0179186),
+        "E": np.exp(0.5267228),
+        "alpha": 0.33917084,
+        "beta": 0.2849083,
+    }
+    form, keep = form_named("chinchilla"), Outliers(highest=5).kept(epoch.inputs, epoch["value"])
+    runs = epoch.rows(keep)
+    residuals = form.ln_prediction(point, runs.inputs) - np.log(runs["value"])
+    assert Objective().total(residuals, np.ones(240)) == pytest.approx(1.23116e-3, rel=1e-4)
+    N = form.optimal_size(point, 5.76e23)
+    assert N == pytest.approx(40.4e9, rel=2e-3) and 5.76e23 / 6 / N**2 == pytest.approx(59, abs=0.5)
 
 
 @pytest.mark.slow

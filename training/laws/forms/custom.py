@@ -22,8 +22,9 @@ def custom(
     """A law from text, ``custom("E + A / N^alpha", ["N"])``; every other name is a parameter.
 
     ``parameters`` states scales, bounds, starts and units of some of them; the others are positive, on the log scale,
-    without units, started at 0.01, 1 and 100. Where no units are declared inputs are used as they are given, so the
-    starts have to suit their size. The expression must be positive; where it is not, parameters are refused.
+    without units, between 1e-12 and 1e12, started at 0.01, 1 and 100. Where no units are declared inputs are used as
+    they are given, so the starts have to suit their size. The expression must be positive; where it is not, parameters
+    are refused.
     """
     read = parsed(expression)
     unknown = [column for column in inputs if column not in read.names]

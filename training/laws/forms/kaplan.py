@@ -7,6 +7,9 @@ import torch
 from training.laws.form import Form, Parameter, Values
 from training.laws.forms.chinchilla import FLOOR
 
+LOWEST = 1e-60
+"""A and B are what the terms are raised from, (A / N)^alpha: small exponents make them very small."""
+
 
 def kaplan_offset() -> Form:
     """L = E + ((A / N)^(alpha / beta) + B / D)^beta."""
@@ -14,8 +17,8 @@ def kaplan_offset() -> Form:
         "kaplan_offset",
         ("N", "D"),
         (
-            Parameter("A", starts=(0.02, 0.2), units={"N": 1, "y": "1 / alpha"}),
-            Parameter("B", starts=(0.02, 0.2), units={"D": 1, "y": "1 / beta"}),
+            Parameter("A", low=LOWEST, starts=(0.02, 0.2), units={"N": 1, "y": "1 / alpha"}),
+            Parameter("B", low=LOWEST, starts=(0.02, 0.2), units={"D": 1, "y": "1 / beta"}),
             FLOOR,
             Parameter("alpha", scale="linear", low=0.01, high=10.0, starts=(0.2, 0.6)),
             Parameter("beta", scale="linear", low=0.01, high=10.0, starts=(0.2, 0.6)),
