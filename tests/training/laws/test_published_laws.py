@@ -79,8 +79,8 @@ def test_hoffmanns_own_point_is_not_the_optimum(epoch):
     runs = epoch.rows(keep)
     residuals = form.ln_prediction(point, runs.inputs) - np.log(runs["value"])
     assert Objective().total(residuals, np.ones(240)) == pytest.approx(1.23116e-3, rel=1e-4)
-    N = form.optimal_size(point, 5.76e23)
-    assert N == pytest.approx(40.4e9, rel=2e-3) and 5.76e23 / 6 / N**2 == pytest.approx(59, abs=0.5)
+    size = float(form.optimal_size(point, 5.76e23))
+    assert size == pytest.approx(40.4e9, rel=2e-3) and 5.76e23 / 6 / size**2 == pytest.approx(59, abs=0.5)
 
 
 @pytest.mark.slow
