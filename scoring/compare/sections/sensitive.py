@@ -54,6 +54,8 @@ class _Pair:
     pooled: dict[str, int] = field(default_factory=dict)
     beyond: dict[str, bool | None] = field(default_factory=dict)
     """Whether the architectures differ in more examples than halves of their own runs ever did; None: not known."""
+    sure: bool = False
+    """Whether some score finds examples at q / S too, S scores: what is shown is the best of S (Bonferroni)."""
 
 
 @dataclass
@@ -141,6 +143,7 @@ def _find(scores: RunScores, request: Request) -> _Found:
                 else sensitive_places(a, b, names, "pooled", PERMUTATIONS, seed)
             ).count(q)
             pair.beyond[score] = _beyond(each, found.nulls, q)
+            pair.sure |= each.count(q / len(scores.scores)) > 0
             rating = (bool(pair.beyond[score]), each.count(q))
             if pair.best is None or rating > best[pair.first, pair.second]:
                 pair.best, best[pair.first, pair.second] = each, rating
@@ -171,7 +174,8 @@ def _answer(pair: _Pair, found: _Found, scores: RunScores, q: float) -> str:
     ]
     named = [name for name in (pair.first, pair.second) if (best.score, name) in found.nulls]
     halves = "; ".join(f"two halves of {name}'s own runs: {text}" for name, text in zip(named, own))
-    few = f"(q < {q:g}; {best.score})"
+    tried = len(scores.scores)
+    few = f"(q < {q:g}; {best.score}{f', the most of {tried} scores' if tried > 1 else ''})"
     both = f"{pair.first} and {pair.second}"
     if not count:
         return (
@@ -179,6 +183,12 @@ def _answer(pair: _Pair, found: _Found, scores: RunScores, q: float) -> str:
             f"{best.runs[0]} and {best.runs[1]} runs can tell{f'; {halves}' if halves else ''}."
         )
     told = f"{both} rank {count:,} of {total:,} {'example' if total == 1 else 'examples'} differently {few}"
+    if not pair.sure and pair.beyond[best.score] is not False:
+        own_runs = f"; {halves}" if halves else ""
+        return (
+            f"{told}{own_runs}. As many are found by chance where {tried} scores are looked at, so no example is "
+            "surely specific to one of them."
+        )
     if pair.beyond[best.score] is None:
         need = "; what two halves of one architecture's runs give is not known, as that takes four runs"
         return f"{told}{need}."
@@ -280,7 +290,7 @@ def _document(scores: RunScores, found: _Found, request: Request) -> dict[str, A
             {
                 "first": pair.first, "second": pair.second, "sensitive": pair.counts, "by_permutation": pair.pooled,
                 "beyond_own_runs": pair.beyond, "shown_by": pair.best.score, "runs": list(pair.best.runs),
-                "method": pair.best.method,
+                "method": pair.best.method, "beyond_choice_of_score": pair.sure,
                 "examples": [
                     {
                         "id": scores.ids[row].item() if hasattr(scores.ids[row], "item") else scores.ids[row],
