@@ -21,7 +21,7 @@ Code = Literal["few_runs", "at_bound", "wide", "starts_disagree", "unrelated", "
 SPARE_RUNS = 3
 WIDEST_FACTOR = 3.0
 CHANCE = 1e-3
-"""A law is called unrelated unless chance would explain as much less often than this."""
+"""A law is called unrelated unless chance explains as much in a smaller share of cases."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +95,13 @@ def unrelated(fitted: Fit) -> Caution | None:
     """The law explains no more than chance would: a robust likelihood-ratio test against a constant.
 
     The fall of the objective over E psi^2 / (2 E psi') is chi-squared in the linear case (Hampel et al. 1986, section
-    7.2, the tau test); with estimated scale it is compared with F.
+    7.2, the tau test); with estimated scale it is compared with F. Where runs are few the test has no power and is not
+    made; ``few_runs`` is said instead.
     """
     from scipy.special import fdtrc
 
     size, runs = len(fitted.form.free), len(fitted.y_N)
-    if size < 2 or runs <= size:
+    if size < 2 or runs <= size + SPARE_RUNS:
         return None
     constant = Form("constant", (), (Parameter("c", starts=(0.9,), units={OUTCOME: 1}),), lambda p, x: p.ln_c)
     flat = Problem(constant, {}, fitted.y_N, fitted.minimised, Scales({OUTCOME: fitted.scales.outcome}))
@@ -113,6 +114,8 @@ def unrelated(fitted: Fit) -> Caution | None:
     if square <= 0:
         return None
     fall = 2 * (alone - best) * slope / square / (size - 1) * (runs - size) / runs
-    if fall > 0 and fdtrc(size - 1, runs - size, fall) < CHANCE:
+    chance = float(fdtrc(size - 1, runs - size, max(fall, 0.0)))
+    if chance < CHANCE:
         return None
-    return Caution("unrelated", "the inputs explain the outcome no better than chance would.")
+    said = f"the inputs explain the outcome hardly better than chance, which does as well in {chance:.2g} of cases."
+    return Caution("unrelated", said)
