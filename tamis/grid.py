@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -26,10 +27,12 @@ def grid(
     rows: Sequence[Sequence[object]],
     left: int = 1,
     drop: Sequence[str] = (),
+    wrap_header: bool = False,
 ) -> Table:
     """A table whose first ``left`` columns are text and the others numbers.
 
     Where the terminal is too narrow, the columns named in ``drop`` are left out, from the first on, until it fits.
+    With ``wrap_header`` a column is as wide as its values, and its name breaks between words.
     """
     cells = [[cell(value) for value in row] for row in rows]
     widths = [
@@ -43,12 +46,36 @@ def grid(
             shown.remove(header.index(name))
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for at in shown:
+        name = (
+            _broken(header[at], max((len(row[at]) for row in cells), default=0))
+            if wrap_header
+            else header[at]
+        )
         table.add_column(
-            header[at], justify="left" if at < left else "right", overflow="fold", no_wrap=header[at] not in WRAPPED
+            name, justify="left" if at < left else "right", overflow="fold", no_wrap=header[at] not in WRAPPED
         )  # fmt: skip
     for row in cells:
         table.add_row(*(escape(row[at]) for at in shown))
     return table
+
+
+def fitting(header: Sequence[str], rows: Sequence[Sequence[object]], width: int, least: int = 1) -> int:
+    """How many columns, from the first on, a grid with broken names shows whole in ``width``; at least ``least``."""
+    taken = -2
+    for at, name in enumerate(header):
+        values = max((len(cell(row[at])) for row in rows), default=0)
+        taken += 2 + max(values, *(len(line) for line in _broken(name, values).split("\n")))
+        if taken > width and at >= least:
+            return at
+    return len(header)
+
+
+def _broken(name: str, width: int) -> str:
+    """A name in lines between its words, as long as ``width`` or the longest word."""
+    longest = max((len(word) for word in name.split()), default=0)
+    return "\n".join(
+        textwrap.wrap(name, max(width, longest, 1), break_long_words=False, break_on_hyphens=False)
+    )
 
 
 def cell(value: object) -> str:

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from scoring.compare.writing import headline, number, preamble
 from scoring.lines import one_line
-from tamis.grid import console, grid
+from tamis.grid import console, fitting, grid
 
 if TYPE_CHECKING:
     from scoring.compare.run import Comparison
@@ -18,7 +18,7 @@ MOST_ROWS = 12
 
 
 def show_comparison(comparison: Comparison, out: Path | None) -> None:
-    """To the terminal; long tables are cut, their rest stands in the report."""
+    """To the terminal; long and wide tables are cut, their rest stands in the report."""
     screen = console()
     screen.print(escape(headline(comparison.about)), style="bold")
     for sentence in preamble(comparison.about):
@@ -37,10 +37,22 @@ def show_comparison(comparison: Comparison, out: Path | None) -> None:
                 ),
                 len(listing.header),
             )
+            header = [one_line(name) for name in listing.header]
+            shown = fitting(header, rows, screen.width, left)
             screen.print()
             screen.print(
-                grid(one_line(listing.caption), [one_line(name) for name in listing.header], rows, left=left)
+                grid(
+                    one_line(listing.caption),
+                    header[:shown],
+                    [row[:shown] for row in rows],
+                    left=left,
+                    wrap_header=True,
+                )
             )
+            if shown < len(header):
+                screen.print(
+                    f"Too wide for this terminal: {', '.join(header[shown:])}", markup=False, style="dim"
+                )
             if len(listing.rows) > MOST_ROWS:
                 screen.print(f"... and {len(listing.rows) - MOST_ROWS:,} more rows")
     if out is not None:

@@ -1,0 +1,51 @@
+"""What ``tamis compare`` prints: in a narrow terminal columns are left out and named; no value is cut."""
+
+import pytest
+from rich.console import Console
+
+from scoring.compare.run import Comparison
+from scoring.compare.section import Listing, Section
+from tamis.show_comparison import show_comparison
+
+ABOUT = {
+    "examples": 100, "scores": {"el2n": "hard"}, "architectures": {"mlp": ["seed-0"], "[red]a|b": ["seed-0"]},
+    "left_out": {}, "dropped": 0, "keep": 0.3,
+}  # fmt: skip
+HEADER = [
+    "score",
+    "architecture",
+    "runs",
+    "single run (95 %)",
+    "k runs (95 %)",
+    "Spearman-Brown",
+    "share of ties",
+]
+ROW = ["loss@mean", "[red]a|b", 5, (0.829, 0.75, 0.885), (0.899, 0.819, 0.946), 0.907, 0.125]
+SECTION = Section("reliability", "Over runs", ["Said."], [Listing(HEADER, [ROW], "Caption")])
+
+
+@pytest.mark.parametrize("columns", [50, 80, 100, 160])
+def test_values_are_whole_at_any_width(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tamis.show_comparison.console", lambda: Console(width=columns))
+    show_comparison(Comparison(ABOUT, [SECTION], {}), None)
+    said = capsys.readouterr().out
+    lines = said.splitlines()
+    row = next(line for line in lines if line.startswith("loss@mean"))
+    values = [
+        "loss@mean",
+        "[red]a|b",
+        "5",
+        "0.829 (0.750 to 0.885)",
+        "0.899 (0.819 to 0.946)",
+        "0.907",
+        "0.125",
+    ]
+    shown = [value for value in values if value in row]
+    assert row.split() == " ".join(shown).split() and shown == values[: len(shown)] and len(shown) >= 3
+    assert max(map(len, lines)) <= columns
+    left_out = HEADER[len(shown) :]
+    assert ("Too wide for this terminal" in said) == bool(left_out)
+    assert all(word in said for name in left_out for word in name.split())
+    assert len(shown) == {50: 3, 80: 5, 100: 7, 160: 7}[columns]
