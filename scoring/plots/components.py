@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from scoring.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, new_figure, style
+from scoring.plots.style import GREY, LOOKS, legend_columns, new_figure, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Floats = npt.NDArray[np.float64]
-LOOKS = (
-    (BLUE, "o"), (VERMILLION, "s"), (GREEN, "^"), (ORANGE, "D"), (PURPLE, "v"), (SKY, "P"), (BLACK, "X"),
-)  # fmt: skip
-"""Colour and shape of each architecture; from the eighth on they return."""
 
 
 def component_plot(
@@ -66,7 +62,7 @@ def component_plot(
         right.set_xlabel("correlation with the component (95 %)")
         figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
         handles, labels = left.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
+        figure.legend(handles, labels, loc="outside lower center", ncols=legend_columns(labels, figure))
     return figure
 
 
@@ -93,7 +89,7 @@ def dot_panels(
         figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
         if len(kinds) > 1:
             handles, labels = grid.flat[0].get_legend_handles_labels()
-            figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
+            figure.legend(handles, labels, loc="outside lower center", ncols=legend_columns(labels, figure))
     return figure
 
 

@@ -9,23 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.errors import bad_value
-from scoring.plots.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILLION,
-    new_figure,
-    style,
-)
+from scoring.plots.style import BLACK, GREEN, GREY, LOOKS, PURPLE, SKY, new_figure, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LOOKS = ((BLUE, "o"), (VERMILLION, "s"), (GREEN, "^"), (ORANGE, "v"), (SKY, "P"), (PURPLE, "D"), (BLACK, "X"))
 CURVES = ((BLACK, "o"), (PURPLE, "D"), (SKY, "P"))
 LINES = ("-", "--", ":", "-.")
 
@@ -104,5 +92,6 @@ def fingerprint_figure(
         side.set_ylabel("mean of the runs, in standard deviations")
         side.set_title("Where architectures put them")
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=8.5)
-        side.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, fontsize=8.5)
+        wide = 3 if max(map(len, architectures)) < 14 else 2
+        side.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=wide, fontsize=8.5)
     return figure

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scoring.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, new_figure, style
+from scoring.plots.style import BLACK, BLUE, GREY, LOOKS, VERMILLION, legend_columns, new_figure, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from scoring.compare.over_runs import Estimate
     from scoring.compare.prediction_agreement import PredictionAgreement
     from scoring.compare.proxy import ProxyCheck
-
-LOOKS = ((VERMILLION, "o"), (BLUE, "s"), (GREEN, "^"), (PURPLE, "v"), (ORANGE, "D"), (SKY, "P"), (GREY, "X"))
 
 
 def kept_by_proxies(checks: Sequence[ProxyCheck]) -> Figure:
@@ -89,8 +87,9 @@ def _kept_legend(figure: Figure, proxies: Sequence[str], target: str) -> None:
         ),
         Line2D([], [], color=GREY, linestyle=":", linewidth=1.4, label="chance"),
     ]  # fmt: skip
+    labels = [*proxies, f"{target} itself", "chance"]
     figure.legend(
-        handles=handles, loc="outside lower center", ncols=min(len(handles), 5),
+        handles=handles, loc="outside lower center", ncols=legend_columns(labels, figure),
         title="filled: will do; hollow: will not, or cannot be told", title_fontsize=9,
     )  # fmt: skip
 

@@ -11,16 +11,11 @@ import numpy as np
 from scoring.compare.more_runs import expected
 from scoring.compare.run_curve import Measure, RunCurve
 from scoring.compare.spearman_brown import MOST_TIE_LOSS, spearman_brown
-from scoring.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, new_figure, style
+from scoring.plots.style import BLACK, GREY, LOOKS, legend_columns, new_figure, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-LOOKS = (
-    (BLUE, "o"), (VERMILLION, "s"), (GREEN, "^"), (PURPLE, "D"), (ORANGE, "v"), (SKY, "P"), (BLACK, "X"),
-)  # fmt: skip
-"""Colour and marker of the architectures in turn."""
 
 Curves = Mapping[str, Mapping[str, RunCurve]]
 """Score -> architecture -> curve."""
@@ -62,8 +57,8 @@ def run_curves(curves: Curves, *, keep: float, measure: Measure = "rho") -> Figu
         for row in panels:
             row[0].set_ylabel(label)
         figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
-        columns = min(int(width // 2.3), len(kinds) + 2)
-        figure.legend(*_legend(kinds, measure), loc="outside lower center", ncols=columns)
+        handles, labels = _legend(kinds, measure)
+        figure.legend(handles, labels, loc="outside lower center", ncols=legend_columns(labels, figure))
     return figure
 
 

@@ -10,8 +10,9 @@ matplotlib is the extra ``report``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,11 @@ BLACK, ORANGE, SKY, GREEN, BLUE, VERMILLION, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7",
 )  # fmt: skip
 GREY = "#8C8C8C"
+
+LOOKS = (
+    (BLUE, "o"), (VERMILLION, "s"), (GREEN, "^"), (PURPLE, "D"), (ORANGE, "v"), (SKY, "P"), (BLACK, "X"),
+)  # fmt: skip
+"""Colour and marker of the architectures in turn, the same in every figure; from the eighth on they return."""
 
 STYLE: Mapping[str, Any] = {
     "font.family": "DejaVu Sans",
@@ -88,3 +94,15 @@ def short(rho: float) -> str:
         return "1" if rho > 1 - 1e-9 else ">.99"
     text = f"{rho:.2f}".replace("0.", ".")
     return "0" if text in ("-.00", ".00") else text
+
+
+def legend_columns(labels: Sequence[str], figure: Figure) -> int:
+    """In how many columns a legend of these labels fits under a figure; at least one."""
+    room = figure.get_figwidth() - 0.2
+    for columns in range(len(labels), 1, -1):
+        lines, more = divmod(len(labels), columns)  # matplotlib gives the first columns one more
+        ends = [at * lines + min(at, more) for at in range(columns + 1)]
+        widest = [max(map(len, labels[start:end])) for start, end in pairwise(ends)]
+        if sum(0.085 * letters + 0.65 for letters in widest) <= room:
+            return columns
+    return 1

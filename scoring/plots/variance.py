@@ -10,13 +10,13 @@ import numpy as np
 
 from scoring.compare.variance_moments import Estimate
 from scoring.errors import bad_value
-from scoring.plots.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION, new_figure, style
+from scoring.plots.style import BLACK, BLUE, LOOKS, ORANGE, legend_columns, new_figure, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LOOKS: Mapping[str, tuple[str, str, str]] = {
+SHARES: Mapping[str, tuple[str, str, str]] = {
     "example": (BLUE, "", "white"),
     "interaction": (ORANGE, "//", "black"),
     "noise": ("#D9D9D9", "..", "black"),
@@ -28,15 +28,6 @@ LABELS: Mapping[str, str] = {
     "noise": "chance between runs",
     "interaction and noise": "example x architecture and chance",
 }
-MARKERS = (
-    (BLUE, "o"),
-    (VERMILLION, "s"),
-    (GREEN, "^"),
-    (PURPLE, "D"),
-    (ORANGE, "v"),
-    (SKY, "P"),
-    (BLACK, "X"),
-)
 LONGEST = 34
 
 
@@ -74,10 +65,10 @@ def variance_shares(
         if kinds:
             _noise(panels[1], ordered, kinds, places)
         handles, names = panels[0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside lower left", ncols=3)
         if kinds:
-            handles, names = panels[1].get_legend_handles_labels()
-            figure.legend(handles, names, loc="outside lower right", ncols=min(4, len(kinds)))
+            more = panels[1].get_legend_handles_labels()
+            handles, names = handles + more[0], names + more[1]
+        figure.legend(handles, names, loc="outside lower center", ncols=legend_columns(names, figure))
         figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
     return figure
 
@@ -85,15 +76,17 @@ def variance_shares(
 def _stacks(axes: Axes, bars: Sequence[Bar], places: np.ndarray) -> None:
     kinds = list(dict.fromkeys(name for bar in bars for name in bar.shares))
     left = np.zeros(len(bars))
-    for kind in kinds:
-        colour, hatch, ink = LOOKS[kind]
+    for number, kind in enumerate(kinds):
+        colour, hatch, ink = SHARES[kind]
         widths = np.array([bar.shares[kind].value for bar in bars])
         axes.barh(
             places, widths, left=left, height=0.66, color=colour, hatch=hatch, edgecolor="white", linewidth=0.8,
             label=LABELS[kind],
         )  # fmt: skip
         for place, start, width in zip(places, left, widths):
-            if width >= 0.07:
+            if width >= (
+                0.12 if 0 < number < len(kinds) - 1 else 0.07
+            ):  # between two intervals it takes more room
                 axes.text(
                     start + width / 2, place, f"{width * 100:.0f}", ha="center", va="center", color=ink, fontsize=8.5,
                     bbox=None if not hatch else {"facecolor": colour, "edgecolor": "none", "pad": 1.2},
@@ -119,7 +112,7 @@ def _stacks(axes: Axes, bars: Sequence[Bar], places: np.ndarray) -> None:
 
 def _noise(axes: Axes, bars: Sequence[Bar], kinds: Sequence[str], places: np.ndarray) -> None:
     for number, kind in enumerate(kinds):
-        colour, marker = MARKERS[number % len(MARKERS)]
+        colour, marker = LOOKS[number % len(LOOKS)]
         shift = 0.6 * ((number + 0.5) / len(kinds) - 0.5)
         at = [(place + shift, bar.noise[kind]) for place, bar in zip(places, bars) if kind in bar.noise]
         middle = np.array([each.value for _, each in at])

@@ -183,3 +183,28 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"pip install 'tamis\[report\]'"):
         a_data_map()
+
+
+def test_a_legend_stays_inside_its_figure():
+    from matplotlib.lines import Line2D
+
+    from scoring.plots.style import legend_columns, new_figure, style
+
+    names = [
+        "linear",
+        "mlp",
+        "small-resnet",
+        "small-vit",
+        "wide[width=256, depth=3]",
+        "a_very-long/name*of_it",
+    ]
+    for labels in (names[:1], names, [*names, "unrelated scores"], [*names, *names], ["x" * 200, "y"]):
+        for width in (6.0, 9.5, 14.0):
+            with style():
+                figure = new_figure(width, 4)
+                handles = [Line2D([], [], marker="o") for _ in labels]
+                columns = legend_columns(labels, figure)
+                legend = figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+                figure.draw_without_rendering()
+            box = legend.get_window_extent()
+            assert columns == 1 or (box.x0 >= 0 and box.x1 <= figure.bbox.x1), (labels, width)
