@@ -18,15 +18,15 @@ def of_scores(found: CellAgreement, keep: float) -> Iterator[str]:
     rho = found.averaged.rho
     if found.within is None or found.between is None:
         yield (
-            f"{found.architecture}: two scores agree at Spearman {_mean(rho.values):.3f} on average (Kendall "
-            f"{_mean(found.averaged.kendall):.3f}). There is one run, so nothing is said of other runs; score several "
+            f"{found.architecture}: two scores agree at Spearman {_words(rho.values)} on average (Kendall "
+            f"{_words(found.averaged.kendall)}). There is one run, so nothing is said of other runs; score several "
             "with per_run=True (--per-run)."
         )
     else:
         yield (
-            f"{found.architecture}: two scores agree at Spearman {_mean(found.within.values):.3f} on average in the "
-            f"same run, {_mean(found.between.between.values):.3f} in different runs, {_mean(rho.values):.3f} averaged "
-            f"over {found.runs} runs, and {_mean(found.between.corrected.values):.3f} corrected for the noise of runs."
+            f"{found.architecture}: two scores agree at Spearman {_words(found.within.values)} on average in the "
+            f"same run, {_words(found.between.between.values)} in different runs, {_words(rho.values)} averaged "
+            f"over {found.runs} runs, and {_words(found.between.corrected.values)} corrected for the noise of runs."
         )
     pairs = [pair for pair in combinations(range(len(found.names)), 2) if not np.isnan(rho.values[pair])]
     if not pairs:
@@ -110,6 +110,11 @@ def of_intervals(cells: Sequence[CellAgreement]) -> str:
         return "Intervals are 95 % over examples alone: they say nothing of other runs, for which 3 runs are needed."
     but = f"; of {', '.join(few)}, with fewer than 3 runs, over examples alone" if few else ""
     return f"Intervals are 95 % over examples and runs, both drawn{but}."
+
+
+def _words(matrix: Floats) -> str:
+    mean = _mean(matrix)
+    return "undefined" if np.isnan(mean) else f"{mean:.3f}"
 
 
 def _mean(matrix: Floats) -> float:

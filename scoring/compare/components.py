@@ -91,9 +91,7 @@ def components(
     above = explained > chance
     numbers = [_numbers(rho[None])[0]]
     over_examples, over_runs = (
-        _numbers(_drawn(rho, covariance, resamples, derive_seed("components", seed, part))).var(
-            axis=0, ddof=1
-        )
+        _variances(rho, covariance, resamples, derive_seed("components", seed, part))
         for part, covariance in enumerate((measured.examples_covariance, measured.runs_covariance()))
     )
     sets = [(over_runs, len(each)) for each in measured.run_replicates]
@@ -161,6 +159,14 @@ def _numbers(rho_BSS: Floats) -> Floats:
     factor = factor_loadings(rho_BSS, 1e-6) if rho_BSS.shape[1] >= LEAST_SCORES else np.zeros_like(first)
     share = values[:, -1:] / rho_BSS.shape[1]
     return np.concatenate([share, first, (factor**2).mean(axis=1, keepdims=True), factor], axis=1)
+
+
+def _variances(rho: Floats, covariance_PP: Floats, resamples: int, seed: int) -> Floats:
+    """Of the numbers of ``_numbers``; NaN where some covariance is, as with a score that is constant in a run."""
+    if np.isnan(covariance_PP).any():
+        return np.full(2 + 2 * len(rho), np.nan)
+    found: Floats = _numbers(_drawn(rho, covariance_PP, resamples, seed)).var(axis=0, ddof=1)
+    return found
 
 
 def _drawn(rho: Floats, covariance_PP: Floats, resamples: int, seed: int) -> Floats:

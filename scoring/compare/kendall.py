@@ -12,7 +12,7 @@ from scoring.compare.ranks import Floats
 from scoring.hashing import Ids, hash64
 
 MOST_ROWS = 10_000
-"""Of more examples a sample by hash of their ids is compared: tau then has a standard error of about .007, .014 at most."""
+"""Of more examples a sample by hash of their ids is compared: tau then has a standard error of .007, .014 at most."""
 
 
 def hashed_rows(ids: Ids, most: int, seed: int) -> npt.NDArray[np.int64]:

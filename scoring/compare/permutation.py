@@ -86,11 +86,11 @@ def pooled_permutation(
 ) -> Floats:
     """p of SAM's d among the relabelled d of all examples, (N,): (1 + number at least as extreme) / (1 + B N).
 
-    d = |difference of means| / (its Welch standard error + s0), s0 the median standard error of all examples (as
-    Tibshirani et al. 2002, PNAS 99:6567; SAM searches for its own), so that examples whose few runs happen to agree do not lead. The observed labels and their mirror are not
-    in the pool (of the 20 relabellings of 3 against 3 they would be a tenth of it). Sensitive examples stay in it:
-    under other labels their runs disagree and d is small, which lowers p at most by the share of insensitive
-    examples, the share that the Benjamini-Hochberg step leaves unused.
+    d = |difference of means| / (its Welch standard error + s0), so that examples whose few runs happen to agree do not
+    lead. s0 is the median standard error of all examples (as Tibshirani et al. 2002, PNAS 99:6567; SAM searches for its
+    own). The observed labels and their mirror are not in the pool (of the 20 relabellings of 3 against 3 they would be
+    a tenth). Sensitive examples stay in it: under other labels their runs disagree and d is small, which lowers p
+    at most by the share of insensitive examples, the share that the Benjamini-Hochberg step leaves unused.
 
     Labels can change places where runs of both sides are equally noisy; where one side is noisier, the relabelled d
     would be too small. So what changes places are deviations in units of the noise of their side (its mean over all

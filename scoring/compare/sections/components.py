@@ -73,9 +73,10 @@ def section(scores: RunScores, request: Request) -> Section:
 def _said(found: Components, once: Components | None) -> Iterator[str]:
     over = f"averaged over {found.runs} runs" if found.runs > 1 else "of one run"
     low, high = float(found.first_share.low), float(found.first_share.high)
+    ends = "" if np.isnan(low) else f" (95 %: {percent(low)} to {percent(high)})"
     sentence = (
-        f"{found.architecture}: one component explains {percent(found.explained[0])} (95 %: {percent(low)} to "
-        f"{percent(high)}) of the variance of {len(found.names)} ranked scores, {over}"
+        f"{found.architecture}: one component explains {percent(found.explained[0])}{ends} of the variance of "
+        f"{len(found.names)} ranked scores, {over}"
     )
     if once is not None:
         sentence += f"; {percent(float(once.first_share.values))} of the {len(once.names)} that are no copies"

@@ -78,7 +78,7 @@ def _sentences(found: Sequence[VarianceComponents], varied: Sequence[VarianceCom
         ordered = [ordered[0], ordered[-1]]
     said += [_in_words(each) for each in ordered]
     first = found[0]
-    if varied and not first.merged:
+    if varied and not first.merged and ordered[-1].shares(min(first.runs.values())):
         said.append(_averaging(ordered[-1]))
     if constant := [each.score for each in found if each not in varied]:
         said.append(f"The same for every example in every run, so without variance: {', '.join(constant)}.")
@@ -191,7 +191,8 @@ def _averages(varied: Sequence[VarianceComponents]) -> Listing:
     for each in varied:
         row: list[Cell] = [each.score]
         if several:
-            row += [each.shares(runs)["example"].value for runs in AVERAGED]
+            known = [each.shares(runs) for runs in AVERAGED]
+            row += [shares["example"].value if shares else None for shares in known]
         row += [_known(each.generalisability(runs).value) for runs in AVERAGED]
         if several:
             row.append(_known(each.generalisability(1, new_architectures=1).value))
