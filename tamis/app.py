@@ -188,6 +188,7 @@ AS_OPTIONS = (
     ),
     (r"\bas (target|reference|null)(?=[.;]|$)", r"as --\1"),
     (r"\bsignals='checkpoints'", "--signals checkpoints"),
+    (r"\bnan='drop'", "--nan drop"),
     (r"\b(id|image|label|features|split|text|text_pair)=(?=[ ;.,)]|$)", r"--\1"),
 )
 """How Python's sentences name a keyword -> how the command line names it."""

@@ -28,6 +28,7 @@ from tamis.options import (
 
 if TYPE_CHECKING:
     from scoring.compare.run_scores import RunScores
+    from scoring.table import ScoreTable
 
 
 @command
@@ -120,7 +121,6 @@ def compare(
     from scoring.compare.run import check_options
     from scoring.compare.run import compare as run_compare
     from scoring.compare.writing import check_folder
-    from scoring.table import ScoreTable
     from tamis.show_comparison import show_comparison
 
     columns = {
@@ -133,7 +133,7 @@ def compare(
     meanings = _meanings(beside_meaning)
     if meanings and beside is None:
         raise InputError("tamis compare: --beside-meaning is for the file of --beside, which is not given.")
-    others = None if beside is None else ScoreTable.read(beside, meaning=meanings or None, id=beside_id)
+    others = None if beside is None else _others(beside, meanings, beside_id)
     examples = load_data(data, split=split, **columns) if data else None
     found: RunScores
     predictions = None
@@ -226,3 +226,18 @@ def _meanings(pairs: list[str] | None) -> dict[str, str]:
             raise bad_value("--beside-meaning", "tamis compare", pair, "COLUMN=MEANING, such as c_score=easy")
         found[column] = meaning
     return found
+
+
+def _others(path: Path, meanings: dict[str, str], id: str) -> ScoreTable:
+    """The table of --beside; without --beside-meaning it must be a score table."""
+    from scoring.table import ScoreTable
+
+    try:
+        return ScoreTable.read(path, meaning=meanings or None, id=id)
+    except InputError as error:
+        if "pass meaning=" not in str(error):
+            raise
+        raise InputError(
+            f"tamis compare: {str(path)!r} does not say what its columns mean; give --beside-meaning COLUMN=hard (or "
+            "easy ...) for those to compare, and --beside-id where ids are not in 'id'."
+        ) from error

@@ -4,7 +4,10 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from references.run_tables import run_table
 from typer.testing import CliRunner, Result
 
 from scoring.examples import Examples
@@ -90,3 +93,25 @@ def test_overwrite_replaces_scores_and_predictions_too(work: Path, tmp_path: Pat
     table = (out / "scores" / "mlp.parquet").stat().st_mtime_ns
     assert compare(work, out, "--overwrite", "--keep", "20%", scorers="entropy@mean").exit_code == 0
     assert (out / "scores" / "mlp.parquet").stat().st_mtime_ns == table
+
+
+def test_python_words_are_told_as_options(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(3, 30))
+    run_table({"el2n": values}).write(tmp_path / "a.parquet")
+    values[1, 2] = np.nan
+    run_table({"el2n": values}).write(tmp_path / "b.parquet")
+    pq.write_table(pa.table({"key": np.arange(30), "human": np.arange(30.0)}), tmp_path / "f.parquet")
+
+    done = tamis("compare", tmp_path / "b.parquet", "--only", "agreement")
+    assert done.exit_code == 2 and "or use --nan drop, got" in done.output
+    assert tamis("compare", tmp_path / "b.parquet", "--only", "reliability", "--nan", "drop").exit_code == 0
+
+    given = ("compare", tmp_path / "a.parquet", "--only", "beside", "--beside", tmp_path / "f.parquet")
+    done = tamis(*given)
+    assert (
+        done.exit_code == 2
+        and "--beside-meaning COLUMN=hard" in done.output
+        and "meaning=" not in done.output
+    )
+    done = tamis(*given, "--beside-meaning", "human=easy", "--beside-id", "key")
+    assert done.exit_code == 0, done.output
