@@ -141,7 +141,8 @@ def _measured(
 
     Two parts: in log odds, runs that differ in quality leave the error that single runs have (``over_pairs``); and
     means of many runs form few independent pairs, about R / (2 k), so what splits differ by does not average out.
-    Together they err on the wide side.
+    Where runs differ little they err on the wide side; where noise differs much from run to run they are too narrow:
+    lognormal(.6) noise per run, 10 runs, k = 5: 83 % of intervals hold the truth.
     """
     value, runs = float(splits.mean()), len(single_RR)
     spread: Sequence[float] = np.quantile(splits, [0.05, 0.95]).tolist()

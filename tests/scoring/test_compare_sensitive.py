@@ -333,7 +333,7 @@ def test_section_says_who_differs_and_who_does_not():
         "mlp and cnn rank none of 200 examples differently (q < 0.05; any score) as far as 8"
     )
     assert some.startswith("mlp and linear rank 2") and "the most of 2 scores)" in some
-    assert "two halves of mlp's own runs: 0" in some
+    assert "two halves of mlp's own runs, 4 each: 0" in some
     assert any("tie under forgetting" in sentence for sentence in found.sentences)
     counts = {(row[0], row[1]): row for row in found.listings[0].rows}
     listed = counts["el2n", "mlp / linear"]

@@ -222,7 +222,7 @@ def _said_of_prediction(curves: Curves) -> list[str]:
 def _said_of_intervals(scores: RunScores) -> list[str]:
     said = [
         "Overlap is the share of the kept that means over so many runs have in common with means over as many others, "
-        "ties drawn by lot. Intervals are 95 %, for other runs on the same examples."
+        "ties drawn by lot. Intervals are 95 %, for other runs like these on the same examples."
     ]
     if few := [f"{kind} ({len(runs)})" for kind, runs in scores.runs.items() if len(runs) == 2]:
         said.append(f"An interval takes three runs, which is more than there are of {', '.join(few)}.")

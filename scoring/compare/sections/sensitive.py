@@ -14,7 +14,6 @@ from scoring.compare.ranks import Floats
 from scoring.compare.run_scores import RunScores
 from scoring.compare.section import Cell, Listing, Request, Section
 from scoring.compare.sensitive import (
-    ENOUGH_FOR_WELCH,
     Null,
     Places,
     Sensitive,
@@ -173,7 +172,10 @@ def _answer(pair: _Pair, found: _Found, scores: RunScores, q: float) -> str:
         if (null := found.nulls.get((best.score, name))) is not None
     ]
     named = [name for name in (pair.first, pair.second) if (best.score, name) in found.nulls]
-    halves = "; ".join(f"two halves of {name}'s own runs: {text}" for name, text in zip(named, own))
+    halves = "; ".join(
+        f"two halves of {name}'s own runs, {len(scores.runs[name]) // 2} each: {text}"
+        for name, text in zip(named, own)
+    )
     tried = len(scores.scores)
     few = f"(q < {q:g}; {best.score}{f', the most of {tried} scores' if tried > 1 else ''})"
     both = f"{pair.first} and {pair.second}"
@@ -201,14 +203,10 @@ def _answer(pair: _Pair, found: _Found, scores: RunScores, q: float) -> str:
 
 
 def _remarks(scores: RunScores, found: _Found) -> list[str]:
-    few = [name for name, runs in scores.runs.items() if len(runs) < ENOUGH_FOR_WELCH]
-    test = (
-        "permutations of the labels of runs, their statistics pooled over examples"
-        if len(few) == len(scores.runs)
-        else "Welch's t"
-        if not few
-        else f"Welch's t, and with {', '.join(few)} permutations of the labels of runs, pooled over examples"
-    )
+    methods = {pair.best.method for pair in found.pairs if pair.best is not None}
+    permuted = "permutations of the labels of runs, their statistics pooled over examples"
+    both = f"Welch's t, and by {permuted}, where runs are few or of very different number"
+    test = both if len(methods) > 1 else permuted if methods == {"pooled"} else "Welch's t"
     said = [
         f"Tested on normal scores of ranks by {test}; what all examples of like difficulty differ by, such as the "
         "pull of noisy runs to the middle, is taken off first."
@@ -216,6 +214,11 @@ def _remarks(scores: RunScores, found: _Found) -> list[str]:
     alone = [name for name, runs in scores.runs.items() if len(runs) == 1]
     if alone:
         said.append(f"{', '.join(alone)} took no part: one run does not tell how much runs differ.")
+    if few := [name for name, runs in scores.runs.items() if len(runs) == 2]:
+        said.append(
+            f"Two runs of {', '.join(few)} hardly tell how much runs differ: with ties or uneven noise more of these "
+            "examples are found by chance than q says."
+        )
     if found.tied:
         said.append(
             f"More than half of the examples tie under {', '.join(found.tied)}; tied ranks count as broken at "
