@@ -64,6 +64,8 @@ def fitting(header: Sequence[str], rows: Sequence[Sequence[object]], width: int,
     taken = -2
     for at, name in enumerate(header):
         values = max((len(cell(row[at])) for row in rows), default=0)
+        if name in WRAPPED:
+            values = min(values, LEAST_TEXT)
         taken += 2 + max(values, *(len(line) for line in _broken(name, values).split("\n")))
         if taken > width and at >= least:
             return at

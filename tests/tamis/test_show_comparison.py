@@ -49,3 +49,14 @@ def test_values_are_whole_at_any_width(
     assert ("Too wide for this terminal" in said) == bool(left_out)
     assert all(word in said for name in left_out for word in name.split())
     assert len(shown) == {50: 3, 80: 5, 100: 7, 160: 7}[columns]
+
+
+def test_texts_of_examples_wrap_instead_of_leaving(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tamis.show_comparison.console", lambda: Console(width=80))
+    words = " ".join(f"word{number}" for number in range(30))
+    shown = Section("sensitive", "Examples", [], [Listing(["id", "q", "example"], [["a", 0.01, words]])])
+    show_comparison(Comparison(ABOUT, [shown], {}), None)
+    said = capsys.readouterr().out
+    assert "Too wide" not in said and all(word in said for word in words.split())
