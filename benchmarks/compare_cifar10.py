@@ -30,9 +30,9 @@ from benchmarks.compare_cells import (
 )
 from benchmarks.record import data_file, write_record
 from scoring.compare.cells import score_cells
-from scoring.compare.predicting import predictions_of_runs
+from scoring.compare.predictions.predicting import predictions_of_runs
+from scoring.compare.reliability.run_curve import run_curve
 from scoring.compare.run import Comparison, compare
-from scoring.compare.run_curve import run_curve
 from scoring.compare.run_scores import RunScores
 from scoring.examples import Examples
 from scoring.table import ScoreTable

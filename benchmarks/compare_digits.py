@@ -29,13 +29,13 @@ from benchmarks.compare_cells import (
 )
 from benchmarks.record import write_record
 from scoring.compare.cells import score_cells
-from scoring.compare.components import components
-from scoring.compare.predicting import predictions_of_runs
+from scoring.compare.components.principal import components
+from scoring.compare.predictions.predicting import predictions_of_runs
+from scoring.compare.reliability.run_curve import run_curve
+from scoring.compare.reliability.spearman_brown import MOST_TIE_LOSS, spearman_brown
 from scoring.compare.run import Comparison, compare
-from scoring.compare.run_curve import run_curve
 from scoring.compare.run_scores import RunScores
-from scoring.compare.sensitive import null, pairs, sensitive
-from scoring.compare.spearman_brown import MOST_TIE_LOSS, spearman_brown
+from scoring.compare.sensitive.examples import null, pairs, sensitive
 from scoring.examples import Examples
 from tamis.demo import Recipe
 

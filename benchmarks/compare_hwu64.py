@@ -22,7 +22,7 @@ from benchmarks.compare_cells import (
 )
 from benchmarks.record import data_file, write_record
 from scoring.compare.cells import score_cells
-from scoring.compare.predicting import predictions_of_runs
+from scoring.compare.predictions.predicting import predictions_of_runs
 from scoring.compare.run import compare
 from scoring.examples import Examples
 

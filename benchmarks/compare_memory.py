@@ -82,7 +82,7 @@ def make_world(folder: Path, rows: int, runs: int, scores: int) -> None:
 
 def child(folder: Path, runs: int, section: str) -> None:
     """Run one section, or all and write them; print what it took."""
-    from scoring.compare.predictions import Predictions
+    from scoring.compare.predictions.probabilities import Predictions
     from scoring.compare.run import compare
     from scoring.compare.run_scores import RunScores
 

@@ -88,7 +88,7 @@ def child(folder: Path, rows: int, runs: int) -> None:
     import resource
     import time
 
-    from scoring.compare.predictions import Predictions
+    from scoring.compare.predictions.probabilities import Predictions
     from scoring.compare.run import compare
     from scoring.compare.run_scores import RunScores
     from scoring.examples import Examples

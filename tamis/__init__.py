@@ -17,7 +17,7 @@ _PUBLIC = {
     "cscore": "training.studies.retraining",
     "find_architectures": "scoring.compare.cells",
     "memorization": "training.studies.retraining",
-    "predictions_of_runs": "scoring.compare.predicting",
+    "predictions_of_runs": "scoring.compare.predictions.predicting",
     "pvi": "training.studies.retraining",
     "reducible_loss": "training.studies.retraining",
     "report": "selection.reporting.report",

@@ -143,7 +143,7 @@ def compare(
                 "tamis compare: runs need --data DATA, --scorers NAMES and --out FOLDER; tables need none of these."
             )
         from scoring.compare.cells import find_architectures, score_cells
-        from scoring.compare.predicting import predictions_of_runs
+        from scoring.compare.predictions.predicting import predictions_of_runs
 
         kinds = find_architectures(paths)
         check_options(kinds, **asked)

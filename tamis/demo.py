@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from scoring.compare.agreement import Agreement
+    from scoring.compare.agreement.columns import Agreement
     from scoring.compare.detection import Detection
-    from scoring.compare.reliability import Reliability
+    from scoring.compare.reliability.single_runs import Reliability
     from scoring.examples import Examples
     from scoring.table import ScoreTable
     from training.noise import NoisyLabels

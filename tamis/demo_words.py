@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tamis.demo import CLEAN, NOISY
 
 if TYPE_CHECKING:
-    from scoring.compare.reliability import Reliability
+    from scoring.compare.reliability.single_runs import Reliability
     from tamis.demo import Findings
     from training.studies.pruning import Outcome
 

@@ -28,7 +28,7 @@ from tamis.options import (
 )
 
 if TYPE_CHECKING:
-    from scoring.compare.fingerprint import Fingerprint, Prediction
+    from scoring.compare.fingerprints.fingerprint import Fingerprint, Prediction
 
 fingerprint = group("fingerprint", "Tell by a few examples' scores which architecture a run is of.")
 
@@ -66,7 +66,7 @@ def predict(
     Score a new run with `tamis score DATA --from RUN --scorers NAME --out new.parquet`; or give the run itself, and
     --data.
     """
-    from scoring.compare.fingerprint import Fingerprint
+    from scoring.compare.fingerprints.fingerprint import Fingerprint
 
     known = Fingerprint.read(saved)
     if data is not None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import numpy.typing as npt
 
-from scoring.compare.agreement import Agreement, agreement
+from scoring.compare.agreement.columns import Agreement, agreement
 from scoring.compare.detection import Detection, detections
 from scoring.compare.ranks import Floats, NanPolicy, average_ranks, hard_high, has_hard_end
-from scoring.compare.reliability import Reliability, reliabilities
+from scoring.compare.reliability.single_runs import Reliability, reliabilities
 from scoring.errors import InputError, unknown_name
 from scoring.meaning import Meaning
 

@@ -13,12 +13,12 @@ from typing import Literal
 
 import numpy as np
 
-from scoring.compare.attenuation import disattenuated
+from scoring.compare.agreement.attenuation import disattenuated
+from scoring.compare.intervals.over_runs import Estimate, jackknife
 from scoring.compare.kept_sets import kept_count
-from scoring.compare.over_runs import Estimate, jackknife
 from scoring.compare.ranks import Floats, average_ranks, chance_in_top
+from scoring.compare.reliability.self_overlap import OverlapScale, self_overlap
 from scoring.compare.run_scores import RunScores
-from scoring.compare.self_overlap import OverlapScale, self_overlap
 from scoring.errors import bad_value, unknown_name
 
 Verdict = Literal["yes", "cannot tell", "no"]

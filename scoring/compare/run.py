@@ -17,7 +17,7 @@ from scoring.manifest import plain
 from scoring.progress import progress
 
 if TYPE_CHECKING:
-    from scoring.compare.predictions import Predictions
+    from scoring.compare.predictions.probabilities import Predictions
     from scoring.examples import Examples
     from scoring.table import ScoreTable
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from matplotlib.figure import Figure
 
-    from scoring.compare.predictions import Predictions
+    from scoring.compare.predictions.probabilities import Predictions
     from scoring.examples import Examples
     from scoring.table import ScoreTable
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from scoring.compare.over_runs import Estimate
+from scoring.compare.intervals.over_runs import Estimate
 
 
 def percent(value: float) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
-    from scoring.compare.agreement import Agreement
+    from scoring.compare.agreement.columns import Agreement
 
 Floats = npt.NDArray[np.float64]
 MANY = 12

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from scoring.compare.prediction_agreement import PredictionAgreement
+    from scoring.compare.predictions.agreement import PredictionAgreement
+    from scoring.compare.predictions.votes import VoteRecord
     from scoring.compare.ranks import Floats
-    from scoring.compare.votes import VoteRecord
 
 
 def pair_maps(pairs: PredictionAgreement) -> Figure:

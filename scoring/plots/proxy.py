@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from scoring.compare.ensembling import Ensembling
-    from scoring.compare.over_runs import Estimate
-    from scoring.compare.prediction_agreement import PredictionAgreement
+    from scoring.compare.intervals.over_runs import Estimate
+    from scoring.compare.predictions.agreement import PredictionAgreement
+    from scoring.compare.predictions.ensembling import Ensembling
     from scoring.compare.proxy import ProxyCheck
 
 

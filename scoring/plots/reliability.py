@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scoring.compare.more_runs import expected
-from scoring.compare.run_curve import Measure, RunCurve
-from scoring.compare.spearman_brown import MOST_TIE_LOSS, spearman_brown
+from scoring.compare.reliability.more_runs import expected
+from scoring.compare.reliability.run_curve import Measure, RunCurve
+from scoring.compare.reliability.spearman_brown import MOST_TIE_LOSS, spearman_brown
 from scoring.plots.style import BLACK, GREY, LOOKS, legend_columns, new_figure, style
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scoring.compare.variance_moments import Estimate
+from scoring.compare.variance.moments import Estimate
 from scoring.errors import bad_value
 from scoring.plots.style import BLACK, BLUE, LOOKS, ORANGE, legend_columns, new_figure, style
 

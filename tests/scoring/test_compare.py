@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics
 
-from scoring.compare.agreement import agreement
+from scoring.compare.agreement.columns import agreement
 from scoring.compare.detection import (
     auroc,
     auroc_interval,
@@ -18,8 +18,8 @@ from scoring.compare.detection import (
     precision_at,
 )
 from scoring.compare.ranks import average_ranks, chance_in_top, spearman
-from scoring.compare.reliability import pair_correlations, reliabilities, reliability
-from scoring.compare.spearman_brown import runs_needed, spearman_brown
+from scoring.compare.reliability.single_runs import pair_correlations, reliabilities, reliability
+from scoring.compare.reliability.spearman_brown import runs_needed, spearman_brown
 from scoring.describe import tied_fraction
 from scoring.errors import InputError
 

@@ -10,19 +10,19 @@ from references.difficulty_world import DifficultyWorld
 from references.run_tables import run_table
 from scipy import stats
 
-from scoring.compare import rank_gram
-from scoring.compare.attenuation import LEAST_RELIABILITY, disattenuated
-from scoring.compare.beside import beside, externals
-from scoring.compare.cell_agreement import across_agreement, cell_agreement
-from scoring.compare.crossed_error import blank, estimate, jackknife_variance
-from scoring.compare.kendall import hashed_rows, tau_b
+from scoring.compare.agreement import rank_gram
+from scoring.compare.agreement.attenuation import LEAST_RELIABILITY, disattenuated
+from scoring.compare.agreement.beside import beside, externals
+from scoring.compare.agreement.cell_agreement import across_agreement, cell_agreement
+from scoring.compare.agreement.kendall import hashed_rows, tau_b
+from scoring.compare.agreement.rank_gram import ColumnScratch, centred_ranks, correlations
+from scoring.compare.intervals.crossed_error import blank, estimate, jackknife_variance
+from scoring.compare.intervals.spearman_error import mean_influences, standard_ranks, variance_of_mean
 from scoring.compare.kept_sets import jaccard, jaccard_by_chance, kept_count
-from scoring.compare.rank_gram import ColumnScratch, centred_ranks, correlations
 from scoring.compare.run_scores import RunScores
 from scoring.compare.section import Request
 from scoring.compare.sections.agreement import section
 from scoring.compare.sections.beside import section as beside_section
-from scoring.compare.spearman_error import mean_influences, standard_ranks, variance_of_mean
 from scoring.table import ScoreTable
 
 
@@ -321,8 +321,8 @@ def test_columns_on_disk_give_the_same(monkeypatch):
 
 
 def test_order_of_examples_changes_nothing(monkeypatch):
-    monkeypatch.setattr("scoring.compare.cell_agreement.MOST_ROWS", 40)
-    monkeypatch.setattr("scoring.compare.cell_agreement.KENDALL_ROWS", 30)
+    monkeypatch.setattr("scoring.compare.agreement.cell_agreement.MOST_ROWS", 40)
+    monkeypatch.setattr("scoring.compare.agreement.cell_agreement.KENDALL_ROWS", 30)
     values, order = some_values(5, n=90), np.random.default_rng(1).permutation(90)
     first = cell_agreement(as_scores(values, ids=np.arange(90)), "mlp")
     second = cell_agreement(as_scores({k: v[:, order] for k, v in values.items()}, ids=order), "mlp")

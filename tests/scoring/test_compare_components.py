@@ -7,14 +7,14 @@ import pytest
 from references import components_slow as slow
 from references.difficulty_world import DifficultyWorld
 
-from scoring.compare.components import (
+from scoring.compare.components.copies import copies
+from scoring.compare.components.one_factor import factor_loadings, one_factor
+from scoring.compare.components.principal import (
     components,
     congruence,
     parallel_analysis,
     principal_components,
 )
-from scoring.compare.copies import copies
-from scoring.compare.one_factor import factor_loadings, one_factor
 from scoring.compare.run_scores import RunScores
 from scoring.compare.section import Request
 from scoring.compare.sections.components import section
@@ -306,7 +306,7 @@ def test_three_examples_infinite_values_and_a_score_against_the_others():
 
 @pytest.mark.slow
 def test_difficulty_of_digits_is_mostly_one_thing(tmp_path):
-    from scoring.compare.cell_agreement import cell_agreement
+    from scoring.compare.agreement.cell_agreement import cell_agreement
     from scoring.examples import Examples
     from scoring.run import score
     from training.run import train

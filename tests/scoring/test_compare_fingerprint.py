@@ -9,13 +9,20 @@ import pytest
 from references.fingerprint_slow import fit_slow, leave_one_out_slow
 from scipy import stats
 
-from scoring.compare.centroids import Centroids
-from scoring.compare.fingerprint import Fingerprint, fingerprint
-from scoring.compare.held_out_runs import chosen_in_folds, folds, on_held_out_runs, read, sums_of, wilson
+from scoring.compare.fingerprints.centroids import Centroids
+from scoring.compare.fingerprints.fingerprint import Fingerprint, fingerprint
+from scoring.compare.fingerprints.held_out_runs import (
+    chosen_in_folds,
+    folds,
+    on_held_out_runs,
+    read,
+    sums_of,
+    wilson,
+)
 from scoring.compare.run_scores import RunScores
 from scoring.compare.section import Request
 from scoring.compare.sections.fingerprint import section
-from scoring.compare.sensitive import null, sensitive
+from scoring.compare.sensitive.examples import null, sensitive
 from scoring.errors import InputError
 from scoring.examples import Examples
 from scoring.manifest import plain

@@ -9,15 +9,15 @@ import pytest
 import torch
 from sklearn.metrics import cohen_kappa_score
 
-from scoring.compare import over_runs
-from scoring.compare.consensus import consensus, dichotomous, suspected_errors
-from scoring.compare.over_runs import Estimate, mean_between, mean_of_pairs, mean_over_runs
-from scoring.compare.predicting import predictions_of_runs
-from scoring.compare.prediction_agreement import prediction_agreement
-from scoring.compare.predictions import Predictions
+from scoring.compare.intervals import over_runs
+from scoring.compare.intervals.over_runs import Estimate, mean_between, mean_of_pairs, mean_over_runs
+from scoring.compare.predictions.agreement import prediction_agreement
+from scoring.compare.predictions.consensus import consensus, dichotomous, suspected_errors
+from scoring.compare.predictions.predicting import predictions_of_runs
+from scoring.compare.predictions.probabilities import Predictions
+from scoring.compare.predictions.votes import vote_records
 from scoring.compare.section import Request
 from scoring.compare.sections.predictions import section
-from scoring.compare.votes import vote_records
 from scoring.compare.wording import percent
 from scoring.errors import InputError
 from scoring.examples import Examples
@@ -51,7 +51,7 @@ def some(runs=None, rows=40, classes=3, seed=0, labels=True, spread=1.5):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_pairs_of_runs_equal_the_slow_twin(seed, monkeypatch):
-    monkeypatch.setattr("scoring.compare.predictions.BLOCK_NUMBERS", 100)  # several blocks
+    monkeypatch.setattr("scoring.compare.predictions.probabilities.BLOCK_NUMBERS", 100)  # several blocks
     given = some(seed=seed)
     found = prediction_agreement(given)
     runs = np.concatenate(list(given.probabilities.values())).tolist()
@@ -76,7 +76,7 @@ def test_pairs_of_runs_equal_the_slow_twin(seed, monkeypatch):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_what_runs_agree_on_equals_the_slow_twin(seed, monkeypatch):
-    monkeypatch.setattr("scoring.compare.predictions.BLOCK_NUMBERS", 100)
+    monkeypatch.setattr("scoring.compare.predictions.probabilities.BLOCK_NUMBERS", 100)
     given = some({"mlp": 4, "cnn": 2}, seed=seed)
     found = consensus(given)
     runs = np.concatenate(list(given.probabilities.values())).tolist()

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from scoring.compare.ensembling import DRAWS, ensembling, left_by_ensembling
-from scoring.compare.half_splits import half_splits
-from scoring.compare.over_runs import jackknife
-from scoring.compare.predicting import predictions_of_runs
-from scoring.compare.prediction_agreement import prediction_agreement
-from scoring.compare.predictions import Predictions
+from scoring.compare.intervals.over_runs import jackknife
+from scoring.compare.predictions.agreement import prediction_agreement
+from scoring.compare.predictions.ensembling import DRAWS, ensembling, left_by_ensembling
+from scoring.compare.predictions.predicting import predictions_of_runs
+from scoring.compare.predictions.probabilities import Predictions
 from scoring.compare.proxy import proxy_checks
+from scoring.compare.reliability.half_splits import half_splits
+from scoring.compare.reliability.self_overlap import OverlapScale, self_overlap, single_reliability
 from scoring.compare.run_scores import RunScores
 from scoring.compare.section import Request
 from scoring.compare.sections.proxy import section
-from scoring.compare.self_overlap import OverlapScale, self_overlap, single_reliability
 from scoring.errors import InputError
 from scoring.examples import Examples
 from scoring.run import score
@@ -229,7 +229,7 @@ def test_wrong_requests_are_refused():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_losses_of_ensembles_equal_the_slow_twin(seed, monkeypatch):
-    monkeypatch.setattr("scoring.compare.predictions.BLOCK_NUMBERS", 100)
+    monkeypatch.setattr("scoring.compare.predictions.probabilities.BLOCK_NUMBERS", 100)
     given = some({"mlp": 4, "cnn": 2}, rows=30, seed=seed)
     runs, labels = given.probabilities["mlp"].tolist(), given.labels_N.tolist()
     found = ensembling(given, "mlp")
@@ -327,7 +327,7 @@ def test_one_run_has_a_loss_and_nothing_else():
 
 
 def test_of_many_ensembles_some_are_drawn_with_every_run_as_often():
-    from scoring.compare.ensembling import _members
+    from scoring.compare.predictions.ensembling import _members
 
     members = _members(20, 0)
     assert sorted(members) == [1, 2, 4, 8, 16, 18, 19, 20]

@@ -17,17 +17,17 @@ from references.reliability_slow import (
 )
 from scipy import stats
 
-from scoring.compare.growth import Scale
-from scoring.compare.kept_overlap import expected_overlap, pearson_of_overlap
-from scoring.compare.more_runs import MOST_BY_LOT, expected, miss, runs_for, unpredictable
-from scoring.compare.over_pairs import error_on_scale, pair_interval, without_each_run
-from scoring.compare.run_curve import run_curve
-from scoring.compare.run_errors import run_errors
-from scoring.compare.run_groups import disjoint, group_sizes, run_groups
+from scoring.compare.intervals.over_pairs import error_on_scale, pair_interval, without_each_run
+from scoring.compare.reliability.growth import Scale
+from scoring.compare.reliability.kept_overlap import expected_overlap, pearson_of_overlap
+from scoring.compare.reliability.more_runs import MOST_BY_LOT, expected, miss, runs_for, unpredictable
+from scoring.compare.reliability.run_curve import run_curve
+from scoring.compare.reliability.run_errors import run_errors
+from scoring.compare.reliability.run_groups import disjoint, group_sizes, run_groups
+from scoring.compare.reliability.spearman_brown import MOST_TIE_LOSS, spearman_brown
 from scoring.compare.run_scores import RunScores
 from scoring.compare.section import Request
 from scoring.compare.sections.reliability import section
-from scoring.compare.spearman_brown import MOST_TIE_LOSS, spearman_brown
 from scoring.errors import InputError
 from scoring.manifest import plain
 

@@ -15,15 +15,15 @@ from references.sensitive_slow import (
 )
 from scipy import stats
 
-from scoring.compare.multiple_testing import benjamini_hochberg, simes
-from scoring.compare.normal_scores import Level, normal_scores
-from scoring.compare.permutation import example_permutation, pooled_permutation, relabellings
 from scoring.compare.ranks import average_ranks
 from scoring.compare.run_scores import RunScores
 from scoring.compare.section import Request
 from scoring.compare.sections.sensitive import section
-from scoring.compare.sensitive import Null, any_pair, null, pairs, sensitive
-from scoring.compare.welch import Moments, hedges_g, welch
+from scoring.compare.sensitive.examples import Null, any_pair, null, pairs, sensitive
+from scoring.compare.sensitive.multiple_testing import benjamini_hochberg, simes
+from scoring.compare.sensitive.normal_scores import Level, normal_scores
+from scoring.compare.sensitive.permutation import example_permutation, pooled_permutation, relabellings
+from scoring.compare.sensitive.welch import Moments, hedges_g, welch
 from scoring.errors import InputError
 from scoring.examples import Examples
 from scoring.hashing import derive_seed

@@ -13,7 +13,7 @@ from scoring.compare.of_table import (
     table_detection,
     table_reliability,
 )
-from scoring.compare.reliability import reliability
+from scoring.compare.reliability.single_runs import reliability
 from scoring.errors import InputError
 from scoring.table import ScoreTable
 

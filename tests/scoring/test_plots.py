@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from scoring.compare.agreement import agreement
+from scoring.compare.agreement.columns import agreement
 from scoring.errors import InputError
 from scoring.plots.agreement import agreement_map, agreement_panels, architecture_map
 from scoring.plots.components import component_plot, dot_panels

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from scoring.compare.fingerprint import Fingerprint, fingerprint
+from scoring.compare.fingerprints.fingerprint import Fingerprint, fingerprint
 from scoring.compare.run_scores import RunScores
 from scoring.examples import Examples
 from scoring.run import score

@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from scoring.compare import agreement_words
-from scoring.compare.agreement import Agreement
-from scoring.compare.cell_agreement import AcrossAgreement, CellAgreement, across_agreement, cell_agreement
-from scoring.compare.crossed_error import Estimates, blank
+from scoring.compare.agreement import words as agreement_words
+from scoring.compare.agreement.cell_agreement import (
+    AcrossAgreement,
+    CellAgreement,
+    across_agreement,
+    cell_agreement,
+)
+from scoring.compare.agreement.columns import Agreement
+from scoring.compare.intervals.crossed_error import Estimates, blank
 from scoring.compare.ranks import Floats
 from scoring.compare.run_scores import RunScores
 from scoring.compare.section import Cell, Listing, Request, Section

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scoring.compare.beside import LEAST_EXAMPLES, Beside, External, beside, externals
-from scoring.compare.crossed_error import Estimates
+from scoring.compare.agreement.beside import LEAST_EXAMPLES, Beside, External, beside, externals
+from scoring.compare.intervals.crossed_error import Estimates
 from scoring.compare.ranks import has_hard_end
 from scoring.compare.run_scores import RunScores
 from scoring.compare.section import Cell, Listing, Request, Section

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scoring.compare.components import Components, components, congruence
-from scoring.compare.copies import copies
-from scoring.compare.crossed_error import blank
+from scoring.compare.components.copies import copies
+from scoring.compare.components.principal import Components, components, congruence
+from scoring.compare.intervals.crossed_error import blank
 from scoring.compare.run_scores import RunScores
 from scoring.compare.section import Cell, Listing, Request, Section
 from scoring.compare.wording import percent

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scoring.compare.fingerprint import Fingerprint, made_from
-from scoring.compare.held_out_runs import Of, Tested, chosen_in_folds, on_held_out_runs
+from scoring.compare.fingerprints.fingerprint import Fingerprint, made_from
+from scoring.compare.fingerprints.held_out_runs import Of, Tested, chosen_in_folds, on_held_out_runs
 from scoring.compare.run_scores import RunScores
 from scoring.compare.section import Cell, Listing, Request, Section
 from scoring.compare.wording import percent

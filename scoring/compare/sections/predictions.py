@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from scoring.compare.consensus import Consensus, consensus, dichotomous, suspected_errors
-from scoring.compare.over_runs import Estimate
-from scoring.compare.prediction_agreement import PredictionAgreement, prediction_agreement
-from scoring.compare.predictions import Predictions
+from scoring.compare.intervals.over_runs import Estimate
+from scoring.compare.predictions.agreement import PredictionAgreement, prediction_agreement
+from scoring.compare.predictions.consensus import Consensus, consensus, dichotomous, suspected_errors
+from scoring.compare.predictions.probabilities import Predictions
+from scoring.compare.predictions.votes import VoteRecord, vote_records
 from scoring.compare.ranks import Floats
 from scoring.compare.run_scores import RunScores
 from scoring.compare.section import Cell, Listing, Request, Section
-from scoring.compare.votes import VoteRecord, vote_records
 from scoring.compare.wording import decimal, ends, percent, percent_estimate
 from scoring.ids import id_column
 

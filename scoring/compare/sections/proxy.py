@@ -7,10 +7,10 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from scoring.compare.ensembling import Ensembling, ensembling, left_by_ensembling
+from scoring.compare.intervals.over_runs import Estimate
 from scoring.compare.kept_sets import kept_count
-from scoring.compare.over_runs import Estimate
-from scoring.compare.prediction_agreement import PredictionAgreement, prediction_agreement
+from scoring.compare.predictions.agreement import PredictionAgreement, prediction_agreement
+from scoring.compare.predictions.ensembling import Ensembling, ensembling, left_by_ensembling
 from scoring.compare.proxy import MARGIN, ProxyCheck, proxy_checks
 from scoring.compare.run_scores import RunScores
 from scoring.compare.section import Cell, Listing, Request, Section

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scoring.compare.more_runs import RunsFor, expected, miss, runs_for, unpredictable
-from scoring.compare.over_pairs import Interval
-from scoring.compare.run_curve import Measured, RunCurve, run_curve
-from scoring.compare.run_errors import errors_table, run_errors
+from scoring.compare.intervals.over_pairs import Interval
+from scoring.compare.reliability.more_runs import RunsFor, expected, miss, runs_for, unpredictable
+from scoring.compare.reliability.run_curve import Measured, RunCurve, run_curve
+from scoring.compare.reliability.run_errors import errors_table, run_errors
+from scoring.compare.reliability.spearman_brown import MOST_TIE_LOSS, spearman_brown
 from scoring.compare.run_scores import RunScores
 from scoring.compare.section import Cell, Listing, Request, Section
-from scoring.compare.spearman_brown import MOST_TIE_LOSS, spearman_brown
 from scoring.compare.wording import percent
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scoring.compare.multiple_testing import benjamini_hochberg, simes
 from scoring.compare.ranks import Floats
+from scoring.compare.reliability.spearman_brown import MANY_TIES
 from scoring.compare.run_scores import RunScores
 from scoring.compare.section import Cell, Listing, Request, Section
-from scoring.compare.sensitive import (
+from scoring.compare.sensitive.examples import (
     Null,
     Places,
     Sensitive,
@@ -22,8 +22,8 @@ from scoring.compare.sensitive import (
     pairs,
     sensitive_places,
 )
-from scoring.compare.sensitive_rows import joined, sensitive_rows
-from scoring.compare.spearman_brown import MANY_TIES
+from scoring.compare.sensitive.multiple_testing import benjamini_hochberg, simes
+from scoring.compare.sensitive.rows import joined, sensitive_rows
 from scoring.describe import tied_fraction
 from scoring.hashing import derive_seed
 from scoring.ids import find_rows

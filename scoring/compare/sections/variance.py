@@ -10,8 +10,8 @@ import numpy as np
 
 from scoring.compare.run_scores import RunScores
 from scoring.compare.section import Cell, Listing, Request, Section
-from scoring.compare.variance import VarianceComponents, variance_components
-from scoring.compare.variance_moments import Estimate
+from scoring.compare.variance.moments import Estimate
+from scoring.compare.variance.shares import VarianceComponents, variance_components
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,0 +1,1 @@
+"""How much of several scores is one difficulty?"""

@@ -1,0 +1,1 @@
+"""The fewest examples whose scores name the architecture of a run."""

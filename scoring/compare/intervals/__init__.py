@@ -1,0 +1,1 @@
+"""Intervals of means over runs and over pairs of runs, which are not independent."""

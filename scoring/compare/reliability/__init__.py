@@ -1,0 +1,1 @@
+"""Would other runs have ranked alike, and how many runs are enough?"""

@@ -1,0 +1,1 @@
+"""Which examples do architectures rank differently?"""
