@@ -9,7 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scoring.compare.run_scores import OWNER, RunScores
+from scoring.compare.run_scores import RunScores
+from scoring.compare.score_columns import OWNER
 from scoring.compare.section import Request, Section
 from scoring.compare.writing import check_folder, document, markdown, write_comparison
 from scoring.errors import bad_value, unknown_name

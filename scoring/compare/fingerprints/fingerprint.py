@@ -30,7 +30,8 @@ from scoring.compare.fingerprints.held_out_runs import (
     sums_of,
 )
 from scoring.compare.ranks import Floats, average_ranks, hard_high
-from scoring.compare.run_scores import Columns, RunScores
+from scoring.compare.run_scores import RunScores
+from scoring.compare.score_columns import Columns
 from scoring.errors import InputError, bad_value, unknown_name
 from scoring.files import read_json, write_json
 from scoring.hashing import Ids
