@@ -15,7 +15,7 @@ from scoring.compare.predictions.ensembling import DRAWS, ensembling, left_by_en
 from scoring.compare.predictions.predicting import predictions_of_runs
 from scoring.compare.predictions.probabilities import Predictions
 from scoring.compare.proxy import proxy_checks
-from scoring.compare.reliability.half_splits import half_splits
+from scoring.compare.reliability.run_groups import half_splits
 from scoring.compare.reliability.self_overlap import OverlapScale, self_overlap, single_reliability
 from scoring.compare.run_scores import RunScores
 from scoring.compare.section import Request

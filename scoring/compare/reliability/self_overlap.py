@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.compare.ranks import Floats, chance_in_top
-from scoring.compare.reliability.half_splits import half_splits
 from scoring.compare.reliability.kept_overlap import expected_overlap
+from scoring.compare.reliability.run_groups import half_splits
 
 SPLITS = 10
 """Most splits into halves that are averaged."""
