@@ -430,6 +430,27 @@ def test_section_is_complete_and_plain():
     assert made.document == again.document
 
 
+def test_many_scores_and_architectures_are_one_sentence_and_a_dozen_rows():
+    world = DifficultyWorld(
+        examples=60, runs={"a": 3, "b": 4, "c": 3}, loadings={f"s{i}": 0.2 + 0.05 * i for i in range(13)}
+    )
+    made = section(world.draw(0), Request())
+    cells = made.document["architectures"].values()
+    means = [np.array(each["within"]["value"])[np.triu_indices(13, 1)].mean() for each in cells]
+    wanted = f"Two scores agree at Spearman {min(means):.3f} to {max(means):.3f} on average in the same run"
+    assert made.sentences[0].startswith(wanted) and made.sentences[0].endswith("(a, b, c).")
+    assert "averaged over 3 to 4 runs" in made.sentences[0]
+    scores, across = made.listings
+    assert len(scores.rows) == len(across.rows) == 12
+    assert all(len(row) == len(each.header) for each in made.listings for row in each.rows)
+    assert "all pairs are in agreement_pairs.parquet" in scores.caption
+    assert "all 39 are in agreement_architectures.parquet" in across.caption
+    lowest: dict[str, float] = {}
+    for row in made.tables["agreement_architectures"].to_pylist():
+        lowest[row["score"]] = min(lowest.get(row["score"], 1), row["averaged"])
+    assert [row[4][0] for row in across.rows] == sorted(lowest.values())[:12]
+
+
 def test_blank_writes_no_nan():
     assert blank(np.array([[1.0, np.nan]])) == [[1.0, None]]
     assert blank(np.float64(np.nan)) is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -13,60 +13,81 @@ from scoring.compare.intervals.crossed_error import LEAST_RUNS
 from scoring.compare.ranks import Floats
 
 
-def of_scores(found: CellAgreement, keep: float) -> Iterator[str]:
-    """How the scores of one architecture agree; ``keep`` is the share of the kept sets."""
-    rho = found.averaged.rho
-    if found.within is None or found.between is None:
+def of_scores(cells: Sequence[CellAgreement], keep: float) -> Iterator[str]:
+    """How the scores agree, as a range over architectures; ``keep`` is the share of the kept sets."""
+    several = [found for found in cells if found.within is not None and found.between is not None]
+    single = [found for found in cells if found.within is None or found.between is None]
+    if several:
+        runs = sorted({found.runs for found in several})
+        many = f"{runs[0]}" if len(runs) == 1 else f"{runs[0]} to {runs[-1]}"
+        within = _range(found.within.values for found in several if found.within is not None)
+        between = [found.between for found in several if found.between is not None]
         yield (
-            f"{found.architecture}: two scores agree at Spearman {_words(rho.values)} on average (Kendall "
-            f"{_words(found.averaged.kendall)}). There is one run, so nothing is said of other runs; score several "
-            "with per_run=True (--per-run)."
+            f"Two scores agree at Spearman {within} on average in the same run, "
+            f"{_range(each.between.values for each in between)} in different runs, "
+            f"{_range(found.averaged.rho.values for found in several)} averaged over {many} runs, and "
+            f"{_range(each.corrected.values for each in between)} corrected for the noise of runs ({_names(several)})."
         )
-    else:
+    if single:
         yield (
-            f"{found.architecture}: two scores agree at Spearman {_words(found.within.values)} on average in the "
-            f"same run, {_words(found.between.between.values)} in different runs, {_words(rho.values)} averaged "
-            f"over {found.runs} runs, and {_words(found.between.corrected.values)} corrected for the noise of runs."
+            f"Two scores agree at Spearman {_range(found.averaged.rho.values for found in single)} on average (Kendall "
+            f"{_range(found.averaged.kendall for found in single)}) in one run ({_names(single)}). Nothing is said "
+            "there of other runs; score several with per_run=True, or --per-run."
         )
-    pairs = [pair for pair in combinations(range(len(found.names)), 2) if not np.isnan(rho.values[pair])]
+    pairs = [
+        (found, pair)
+        for found in cells
+        for pair in combinations(range(len(found.names)), 2)
+        if not np.isnan(found.averaged.rho.values[pair])
+    ]
     if not pairs:
-        yield f"{found.architecture}: scores that give every example the same value agree with none."
+        yield "Scores that give every example the same value agree with none."
         return
-    high, low = max(pairs, key=lambda p: rho.values[p]), min(pairs, key=lambda p: rho.values[p])
-    ends = [f"{found.names[i]} and {found.names[j]} at {rho.at(i, j).words()}" for i, j in (high, low)]
-    yield f"{found.architecture}: closest are {ends[0]}" + (f", farthest {ends[1]}." if high != low else ".")
+    rho = [float(found.averaged.rho.values[pair]) for found, pair in pairs]
+    high, low = pairs[int(np.argmax(rho))], pairs[int(np.argmin(rho))]
+    ends = [
+        f"{found.names[i]} and {found.names[j]} in {found.architecture} at {found.averaged.rho.at(i, j).words()}"
+        for found, (i, j) in (high, low)
+    ]
+    yield f"Closest are {ends[0]}" + (f", farthest {ends[1]}." if len(pairs) > 1 else ".")
     yield (
-        f"{found.architecture}: of the hardest {keep * 100:.3g} % two scores share a Jaccard index of "
-        f"{_mean(found.averaged.jaccard):.3f} on average; by chance it would be {found.averaged.jaccard_chance:.3f}."
+        f"Of the hardest {keep * 100:.3g} % two scores share a Jaccard index of "
+        f"{_range(found.averaged.jaccard for found in cells)} on average; by chance it would be "
+        f"{cells[0].averaged.jaccard_chance:.3f}."
     )
 
 
-def of_correction(found: CellAgreement) -> Iterator[str]:
-    """What could not be corrected, or came out above 1."""
-    if found.between is None:
-        return
-    own, names = np.diagonal(found.between.between.values), found.names
-    noisy = [f"{name} ({rho:.2f})" for name, rho in zip(names, own) if rho < LEAST_RELIABILITY]
+def of_correction(cells: Sequence[CellAgreement]) -> Iterator[str]:
+    """What could not be corrected, or came out above 1, over all architectures."""
+    noisy: list[str] = []
+    constant: list[str] = []
+    over, impossible = 0, 0
+    for found in cells:
+        if found.between is None:
+            continue
+        own = np.diagonal(found.between.between.values)
+        at = f" of {found.architecture}" if len(cells) > 1 else ""
+        noisy += [f"{name}{at} ({rho:.2f})" for name, rho in zip(found.names, own) if rho < LEAST_RELIABILITY]
+        constant += [f"{name}{at}" for name, rho in zip(found.names, own) if np.isnan(rho)]
+        upper = np.triu(np.ones((len(own), len(own)), dtype=np.bool_), 1)
+        with np.errstate(invalid="ignore"):
+            over += int((upper & (found.between.corrected.values > 1 + 1e-9)).sum())
+        impossible += int((upper & found.between.impossible).sum())
     if noisy:
         yield (
-            f"{found.architecture}: single runs say too little for a correction (reliability below "
-            f"{LEAST_RELIABILITY}) of {', '.join(noisy)}."
+            f"Single runs say too little for a correction (reliability below {LEAST_RELIABILITY}) of "
+            f"{', '.join(noisy)}."
         )
-    constant = [name for name, rho in zip(names, own) if np.isnan(rho)]
     if constant:
-        yield f"{found.architecture}: constant in some run, and so without correlations: {', '.join(constant)}."
-    upper = np.triu(np.ones((len(names), len(names)), dtype=np.bool_), 1)
-    with np.errstate(invalid="ignore"):
-        over = int((upper & (found.between.corrected.values > 1 + 1e-9)).sum())
+        yield f"Constant in some run, and so without correlations: {', '.join(constant)}."
     if over:
         yield (
-            f"{found.architecture}: {over} corrected {_values(over)} above 1 by no more than sampling error: "
+            f"{over} corrected {_values(over)} above 1 by no more than sampling error: "
             "read 1, the same order but for noise."
         )
-    impossible = int((upper & found.between.impossible).sum())
     if impossible:
         yield (
-            f"{found.architecture}: {impossible} corrected {_values(impossible)} would be above 1 by more than "
+            f"{impossible} corrected {_values(impossible)} would be above 1 by more than "
             "sampling error and so not given: different runs have errors in common."
         )
 
@@ -112,9 +133,17 @@ def of_intervals(cells: Sequence[CellAgreement]) -> str:
     return f"Intervals are 95 % over examples and runs, both drawn{but}."
 
 
-def _words(matrix: Floats) -> str:
-    mean = _mean(matrix)
-    return "undefined" if np.isnan(mean) else f"{mean:.3f}"
+def _range(matrices: Iterable[Floats]) -> str:
+    """``0.637 to 0.649``: the means of the architectures that have one."""
+    means = [mean for matrix in matrices if not np.isnan(mean := _mean(matrix))]
+    if not means:
+        return "undefined"
+    low, high = f"{min(means):.3f}", f"{max(means):.3f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _names(cells: Sequence[CellAgreement]) -> str:
+    return ", ".join(found.architecture for found in cells)
 
 
 def _mean(matrix: Floats) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -26,9 +26,10 @@ from scoring.compare.section import Cell, Listing, Request, Section
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Row = TypeVar("Row")
 NAME, TITLE = "agreement", "Agreement of scores"
-MOST_ROWS = 60
-"""A longer listing is cut to the lowest pair of each score; the Parquet file has all."""
+MOST_ROWS = 12
+"""A longer listing is cut to what agrees least, once for every score; the Parquet files have all."""
 
 
 def section(scores: RunScores, request: Request) -> Section:
@@ -49,12 +50,12 @@ def section(scores: RunScores, request: Request) -> Section:
     tables: dict[str, pa.Table] = {}
     if len(scores.scores) > 1:
         order = _order(cells, len(scores))
+        sentences += [
+            *agreement_words.of_scores(cells, request.keep),
+            *agreement_words.of_correction(cells),
+        ]
+        listings.append(_scores_listing(cells))
         for number, found in enumerate(cells, 1):
-            sentences += [
-                *agreement_words.of_scores(found, request.keep),
-                *agreement_words.of_correction(found),
-            ]
-            listings.append(_scores_listing(found))
             stem = "agreement" if not several else f"agreement_{number}_{_safe(found.architecture)}"
             figures[stem] = partial(_draw_cells, found, order)
         tables["agreement_pairs"] = _table(row for found in cells for row in _pair_rows(found))
@@ -72,38 +73,69 @@ def section(scores: RunScores, request: Request) -> Section:
     return Section(NAME, TITLE, sentences, listings, figures, document, tables)
 
 
-def _scores_listing(found: CellAgreement) -> Listing:
-    """One row per score: reliability, mean agreement with the others, the closest of them."""
+def _scores_listing(cells: Sequence[CellAgreement]) -> Listing:
+    """A row per score and architecture: reliability, mean agreement with the other scores, the closest of them."""
+    single = any(found.between is not None for found in cells)
+    listed = [(float(mean), found, i) for found in cells for i, mean in enumerate(_mean_with_others(found))]
+    least, cut = _least([(found.names[i], mean, (mean, found, i)) for mean, found, i in listed])
     rows: list[list[Cell]] = []
-    rho = np.where(np.eye(len(found.names)) > 0, np.nan, found.averaged.rho.values)
-    for i, name in enumerate(found.names):
-        row: list[Cell] = [name]
-        if found.between is not None:
-            row.append(_cell(found.between.between.values[i, i]))
-        if np.isnan(rho[i]).all():
+    for mean, found, i in least:
+        row: list[Cell] = [found.names[i], *([found.architecture] if len(cells) > 1 else [])]
+        if single:
+            row.append(None if found.between is None else _cell(found.between.between.values[i, i]))
+        if np.isnan(mean):
             rows.append([*row, None, None, None, None, None])
             continue
-        j = int(np.nanargmax(rho[i]))
-        closest = found.averaged.rho.at(i, j)
-        row += [_cell(np.nanmean(rho[i])), found.names[j]]
-        rows.append(
-            [*row, closest.words(), _cell(found.averaged.kendall[i, j]), _cell(found.averaged.jaccard[i, j])]
+        j = int(
+            np.nanargmax(np.where(np.arange(len(found.names)) == i, np.nan, found.averaged.rho.values[i]))
         )
-    single = ["single-run reliability"] if found.between is not None else []
-    header = ["score", *single, "mean with others", "closest", "Spearman (95 %)", "Kendall", "Jaccard"]
-    over = f", averaged over {found.runs} runs" if found.runs > 1 else ""
-    sample = f"; Kendall over {found.averaged.kendall_rows:,} examples"
-    return Listing(header, rows, f"Agreement of scores of {found.architecture}{over}{sample}")
+        closest = found.averaged.rho.at(i, j).words()
+        row += [mean, found.names[j], closest]
+        rows.append([*row, _cell(found.averaged.kendall[i, j]), _cell(found.averaged.jaccard[i, j])])
+    header = [
+        "score", *(["architecture"] if len(cells) > 1 else []),
+        *(["single-run reliability"] if single else []),
+        "mean with others", "closest", "Spearman (95 %)", "Kendall", "Jaccard",
+    ]  # fmt: skip
+    over = ", averaged over runs" if single else ""
+    which = f"; {cut}, all pairs are in agreement_pairs.parquet" if cut else ""
+    sample = f"; Kendall over {cells[0].averaged.kendall_rows:,} examples"
+    return Listing(header, rows, f"Agreement of every score with the others{over}{which}{sample}")
+
+
+def _mean_with_others(found: CellAgreement) -> Floats:
+    rho = np.where(np.eye(len(found.names)) > 0, np.nan, found.averaged.rho.values)
+    known = ~np.isnan(rho)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(known, rho, 0).sum(axis=1) / known.sum(axis=1))
+
+
+def _least(rows: Sequence[tuple[str, float | None, Row]]) -> tuple[list[Row], str]:
+    """Of (score, agreement, row) the lowest row of every score, then of all, if there are many; and what was done."""
+    if len(rows) <= MOST_ROWS:
+        return [row for _, _, row in rows], ""
+
+    def known(value: float | None) -> tuple[bool, float]:
+        return (True, 0.0) if value is None or np.isnan(value) else (False, value)
+
+    lowest: dict[str, tuple[tuple[bool, float], Row]] = {}
+    for score, value, row in rows:
+        if score not in lowest or known(value) < lowest[score][0]:
+            lowest[score] = known(value), row
+    if len(lowest) <= MOST_ROWS:
+        return [row for _, row in lowest.values()], "of every score what agrees least"
+    chosen = sorted(lowest.values(), key=lambda each: each[0])[:MOST_ROWS]
+    return [row for _, row in chosen], f"the {MOST_ROWS} scores that agree least, each where it does"
 
 
 def _across_listing(across: Sequence[AcrossAgreement]) -> Listing:
-    rows = [list(_across_rows(found)) for found in across]
-    cut = sum(len(each) for each in rows) > MOST_ROWS
-    if cut:
-        rows = [sorted(each, key=lambda row: (row["averaged"] is None, row["averaged"]))[:1] for each in rows]
+    listed = [row for found in across for row in _across_rows(found)]
+    rows, cut = _least([(row["score"], row["averaged"], row) for row in listed])
     header = ["score", "a", "b", "single run", "averaged (95 %)", "corrected (95 %)", "Kendall", "Jaccard"]
-    caption = "The same score in two architectures" + (": the pair that agrees least" if cut else "")
-    return Listing(header, [_across_cells(row) for each in rows for row in each], caption)
+    which = f": {cut}; all {len(listed)} are in agreement_architectures.parquet" if cut else ""
+    return Listing(
+        header, [_across_cells(row) for row in rows], f"The same score in two architectures{which}"
+    )
 
 
 def _across_cells(row: dict[str, Any]) -> list[Cell]:
