@@ -266,6 +266,13 @@ def test_section_compares_architectures_and_is_plain():
     ]  # fmt: skip
     assert all(row["first"] > 0.97 and row["factor"] > 0.97 for row in made.document["congruence"])
     assert any("fewer than 3 runs" in sentence for sentence in made.sentences)
+    firsts = [100 * each["explained"][0] for each in made.document["architectures"].values()]
+    said = f"One component explains {min(firsts):.0f} % to {max(firsts):.0f} % of the variance of 5 ranked scores"
+    assert made.sentences[0].startswith(said) and "over 1 to 3 runs (mlp, cnn, vit)" in made.sentences[0]
+    assert sum("One factor explains" in sentence for sentence in made.sentences) == 1
+    assert all(len(row) == len(each.header) for each in made.listings for row in each.rows)
+    assert made.listings[0].rows[0][2][0] == made.document["architectures"]["mlp"]["explained"][0]
+    assert [row[0] for row in made.listings[1].rows] == list(LOADINGS)
     for draw in made.figures.values():
         draw().canvas.draw()
     assert section(world.draw(0), Request()).document == made.document

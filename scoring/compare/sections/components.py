@@ -41,7 +41,7 @@ def section(scores: RunScores, request: Request) -> Section:
     distinct = [name for name in scores.scores if name not in dropped]
     once = {each.architecture: of(each.architecture, distinct) for each in found} if dropped else {}
     pairs = _congruences(found)
-    sentences = [sentence for each in found for sentence in _said(each, once.get(each.architecture))]
+    sentences = [*_said(found, [each for each in once.values() if each is not None])]
     if alike:
         groups = "; ".join(", ".join([first, *others]) for first, others in alike.items())
         sentences.append(f"Scores that rank all examples alike in every run are one score: {groups}.")
@@ -49,8 +49,9 @@ def section(scores: RunScores, request: Request) -> Section:
         a, b, phi, _ = min(pairs, key=lambda pair: pair[2])
         equal = "the same component" if phi >= 0.95 else "not the same component"
         sentences.append(
-            f"Architectures: the first loadings have a congruence (Tucker's phi) of at least {phi:.3f} ({a} and {b}): "
-            f"{equal}, by the usual bound of .95."
+            "Architectures: the first loadings have a congruence (Tucker's phi: the cosine between two lists of "
+            f"loadings, 1 where they are proportional) of at least {phi:.3f} ({a} and {b}): {equal}, by the usual "
+            "bound of .95."
         )
     lost = {name for each in found for name in each.constant}
     if lost:
@@ -70,41 +71,67 @@ def section(scores: RunScores, request: Request) -> Section:
     )  # fmt: skip
 
 
-def _said(found: Components, once: Components | None) -> Iterator[str]:
-    over = f"averaged over {found.runs} runs" if found.runs > 1 else "of one run"
-    low, high = float(found.first_share.low), float(found.first_share.high)
-    ends = "" if np.isnan(low) else f" (95 %: {percent(low)} to {percent(high)})"
+def _said(found: Sequence[Components], once: Sequence[Components]) -> Iterator[str]:
+    """One sentence each on components and on the factor: a range over architectures."""
+    runs = _numbers([each.runs for each in found])
+    over = f"averaged over {runs} runs" if runs != "1" else "of one run"
+    low, high = float(found[0].first_share.low), float(found[0].first_share.high)
+    ends = "" if len(found) > 1 or np.isnan(low) else f" (95 %: {percent(low)} to {percent(high)})"
     sentence = (
-        f"{found.architecture}: one component explains {percent(found.explained[0])}{ends} of the variance of "
-        f"{len(found.names)} ranked scores, {over}"
+        f"One component explains {_percents([float(each.explained[0]) for each in found])}{ends} of the variance of "
+        f"{_numbers([len(each.names) for each in found])} ranked scores, {over} "
+        f"({', '.join(each.architecture for each in found)})"
     )
-    if once is not None:
-        sentence += f"; {percent(float(once.first_share.values))} of the {len(once.names)} that are no copies"
-    yield f"{sentence}. {_of_many(found)}"
-    if found.factor is not None:
-        fit = found.factor
-        sentence = (
-            f"{found.architecture}: one factor explains {percent(fit.share)} of the variance, and "
-            f"{percent(fit.common_share)} of what the scores share; the correlations it leaves are "
-            f"{fit.residual:.3f} (root mean square), "
-            f"{fit.largest_residual:.3f} at most."
+    if once:
+        sentence += (
+            f"; {_percents([float(each.first_share.values) for each in once])} of the "
+            f"{_numbers([len(each.names) for each in once])} that are no copies"
         )
-        if fit.heywood:
-            sentence += " A loading reached its bound 1: a score that is the factor itself, or one factor does not fit."
+    yield f"{sentence}. {_of_many(found)}"
+    if fits := [(each.architecture, each.factor) for each in found if each.factor is not None]:
+        factors = [fit for _, fit in fits]
+        left = [fit.residual for fit in factors]
+        sentence = (
+            f"One factor explains {_percents([fit.share for fit in factors])} of the variance, and "
+            f"{_percents([fit.common_share for fit in factors])} of what the scores share; the correlations it leaves "
+            f"are {_ends(f'{min(left):.3f}', f'{max(left):.3f}')} (root mean square), "
+            f"{max(fit.largest_residual for fit in factors):.3f} at most."
+        )
+        if bound := [name for name, fit in fits if fit.heywood]:
+            sentence += (
+                f" In {', '.join(bound)} a loading reached its bound 1: a score that is the factor itself, or one "
+                "factor does not fit."
+            )
         yield sentence
-    against = [name for name, loading in zip(found.names, found.loadings[:, 0]) if loading < 0]
-    if against:
-        verb = "orders" if len(against) == 1 else "order"
-        yield f"{found.architecture}: {', '.join(against)} {verb} examples against the first component."
+    for each in found:
+        against = [name for name, loading in zip(each.names, each.loadings[:, 0]) if loading < 0]
+        if against:
+            verb = "orders" if len(against) == 1 else "order"
+            yield f"{each.architecture}: {', '.join(against)} {verb} examples against the first component."
 
 
-def _of_many(found: Components) -> str:
+def _of_many(found: Sequence[Components]) -> str:
     """How many components there are."""
-    to_99 = f"{found.to_99} {'explains' if found.to_99 == 1 else 'explain'} 99 %"
-    beyond = found.beyond_chance
-    if not beyond:
+    most, beyond = max(each.to_99 for each in found), [each.beyond_chance for each in found]
+    to_99 = f"{_numbers([each.to_99 for each in found])} {'explains' if most == 1 else 'explain'} 99 %"
+    if not any(beyond):
         return f"{to_99}; none explains more than unrelated scores would (parallel analysis)."
-    return f"{to_99}; {beyond} {'explains' if beyond == 1 else 'explain'} more than unrelated scores would."
+    verb = "explains" if max(beyond) == 1 else "explain"
+    return f"{to_99}; {_numbers(beyond)} {verb} more than unrelated scores would (parallel analysis)."
+
+
+def _percents(shares: Sequence[float]) -> str:
+    """``77 % to 82 %``, of those that have a number."""
+    known = [share for share in shares if not np.isnan(share)]
+    return _ends(percent(min(known)), percent(max(known))) if known else "undefined"
+
+
+def _numbers(counts: Sequence[int]) -> str:
+    return _ends(str(min(counts)), str(max(counts)))
+
+
+def _ends(low: str, high: str) -> str:
+    return low if low == high else f"{low} to {high}"
 
 
 def _congruences(found: Sequence[Components]) -> list[tuple[str, str, float, float | None]]:
@@ -129,23 +156,34 @@ def _explained(found: Sequence[Components]) -> Listing:
         running = 0.0
         for k in range(min(len(each.names), max(3, each.to_99))):
             running += float(each.explained[k])
-            rows.append([each.architecture, k + 1, float(each.explained[k]), running, float(each.chance[k])])
-    header = ["architecture", "component", "share", "together", "95 % of chance below"]
+            share: Cell = float(each.explained[k])
+            if k == 0 and not np.isnan(each.first_share.low):
+                share = (float(each.explained[0]), float(each.first_share.low), float(each.first_share.high))
+            rows.append([each.architecture, k + 1, share, running, float(each.chance[k])])
+    header = ["architecture", "component", "share (95 %)", "together", "95 % of chance below"]
     return Listing(header, rows, "Shares of the variance of ranked scores")
 
 
 def _loadings(found: Sequence[Components]) -> Listing:
-    rows: list[list[Cell]] = []
-    for each in found:
-        for i, name in enumerate(each.names):
-            factor: list[Cell] = [None, None]
-            if each.factor is not None and each.factor_loadings is not None:
-                factor = [each.factor_loadings.at(i).words(), float(each.factor.uniquenesses[i])]
-            rows.append([each.architecture, name, each.first_loadings.at(i).words(), *factor])
-    header = ["architecture", "score", "first component (95 %)", "factor (95 %)", "uniqueness"]
-    return Listing(
-        header, rows, "Loadings: correlations of scores with what they have in common; high is hard"
-    )
+    """A row per score; of several architectures the first component alone, side by side."""
+    caption = "Loadings: correlations of scores with what they have in common; high is hard"
+    if len(found) > 1:
+        names = dict.fromkeys(name for each in found for name in each.names)
+        rows: list[list[Cell]] = [[name, *(_loading(each, name) for each in found)] for name in names]
+        caption += ". First component (95 %) by architecture; summary.json has those on the factor"
+        return Listing(["score", *(each.architecture for each in found)], rows, caption)
+    [one] = found
+    rows = []
+    for i, name in enumerate(one.names):
+        factor: list[Cell] = [None, None]
+        if one.factor is not None and one.factor_loadings is not None:
+            factor = [one.factor_loadings.at(i).words(), float(one.factor.uniquenesses[i])]
+        rows.append([name, _loading(one, name), *factor])
+    return Listing(["score", "first component (95 %)", "factor (95 %)", "uniqueness"], rows, caption)
+
+
+def _loading(found: Components, name: str) -> Cell:
+    return found.first_loadings.at(found.names.index(name)).words() if name in found.names else None
 
 
 def _document(found: Components) -> dict[str, Any]:
