@@ -9,11 +9,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scoring.compare.digests import joined, values_digest
 from scoring.compare.run_scores import RunScores
 from scoring.compare.score_columns import OWNER
 from scoring.compare.section import Request, Section
 from scoring.compare.writing import check_folder, document, markdown, write_comparison
 from scoring.errors import bad_value, unknown_name
+from scoring.hashing import hash_ids
 from scoring.manifest import plain
 from scoring.progress import progress
 
@@ -115,8 +117,11 @@ def compare(
         "examples": len(scores), "scores": scores.meanings, "architectures": scores.runs,
         "left_out": scores.left_out, "dropped": scores.dropped, "fingerprint": scores.fingerprint, "keep": keep, "q": q,
         "resamples": resamples, "seed": seed, "shown": shown, "held_out": held_out, "proxies": kinds,
-        "sections": names, "predictions": predictions is not None,
-        "beside": None if beside is None else beside.scores,
+        "sections": names, "beside": None if beside is None else beside.scores,
+        "digests": {
+            "scores": scores.digest, "beside": None if beside is None else _beside_digest(beside),
+            "predictions": None if predictions is None else predictions.digest,
+        },
     }  # fmt: skip
     if out is not None:
         check_folder(Path(out), about, overwrite)
@@ -135,6 +140,12 @@ def compare(
     if out is not None:
         write_comparison(Path(out), about, found)
     return comparison
+
+
+def _beside_digest(table: ScoreTable) -> str:
+    ids_N = hash_ids(table.ids)
+    parts = {name: values_digest(table.column(name)[None], ids_N) for name in table.scores}
+    return joined(parts | {f"meaning of {name}": table.meaning(name) for name in parts})
 
 
 def check_options(

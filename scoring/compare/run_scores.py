@@ -14,10 +14,11 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from scoring.compare.digests import joined, values_digest
 from scoring.compare.ranks import Floats, NanPolicy, average_ranks, hard_high
 from scoring.compare.score_columns import OWNER, Columns, read_tables
 from scoring.errors import InputError, bad_value, unknown_name
-from scoring.hashing import Ids
+from scoring.hashing import Ids, hash_ids
 from scoring.meaning import Meaning
 
 Kind = Literal["values", "ranks"]
@@ -53,15 +54,19 @@ class RunScores:
         fingerprint: str | None = None,
         left_out: Mapping[str, str] | None = None,
         dropped: int = 0,
+        digests: Mapping[tuple[str, str], str] | None = None,
     ) -> None:
-        """``read(score, architecture)`` gives values as they are stored, (R, N), without NaN."""
+        """``read(score, architecture)`` gives values as they are stored, (R, N), without NaN.
+
+        ``digests`` of (score, architecture), where they are known, spare ``digest`` a reading.
+        """
         self.ids, self.meanings = ids, dict(meanings)
         self.scores = tuple(self.meanings)
         self.runs = {name: tuple(names) for name, names in runs.items()}
         self.architectures = tuple(self.runs)
         self.labels_N, self.label_names, self.fingerprint = labels_N, tuple(label_names), fingerprint
         self.left_out, self.dropped = dict(left_out or {}), dropped
-        self._read = read
+        self._read, self._digests = read, dict(digests or {})
         self._kept: OrderedDict[tuple[str, str, Kind], Floats] = OrderedDict()
         if not self.scores:
             why = "; ".join(f"{name}: {reason}" for name, reason in self.left_out.items())
@@ -163,6 +168,19 @@ class RunScores:
         found: Floats = self.values(score, architecture).mean(axis=0)
         return found
 
+    @property
+    def digest(self) -> str:
+        """Of ids, labels and all values; rows in another order have the same one."""
+        ids_N = hash_ids(self.ids)
+        for score in self.scores:
+            for name in self.architectures:
+                if (score, name) not in self._digests:
+                    self._digests[score, name] = values_digest(self._read(score, name), ids_N)
+        parts = {f"{score} {name}": self._digests[score, name] for score in self.scores for name in self.runs}
+        if self.labels_N is not None:
+            parts["labels"] = values_digest(self.labels_N[None].astype(np.float64), ids_N)
+        return joined(parts)
+
     def only(
         self, scores: Iterable[str] | None = None, architectures: Iterable[str] | None = None
     ) -> RunScores:
@@ -178,7 +196,7 @@ class RunScores:
         return RunScores(
             self.ids, {score: self.meanings[score] for score in names}, {kind: self.runs[kind] for kind in kinds},
             self._read, labels_N=self.labels_N, label_names=self.label_names, fingerprint=self.fingerprint,
-            left_out=self.left_out, dropped=self.dropped,
+            left_out=self.left_out, dropped=self.dropped, digests=self._digests,
         )  # fmt: skip
 
     def _get(self, score: str, architecture: str, kind: Kind) -> Floats:

@@ -10,9 +10,10 @@ from typing import Protocol, cast
 import numpy as np
 import numpy.typing as npt
 
+from scoring.compare.digests import values_digest
 from scoring.compare.ranks import Floats, NanPolicy, has_hard_end
 from scoring.errors import InputError, bad_value, name_some, unknown_name
-from scoring.hashing import Ids
+from scoring.hashing import Ids, UInt64Array, hash_ids
 from scoring.ids import find_rows
 from scoring.meaning import Meaning
 from scoring.stored_table import StoredTable
@@ -49,6 +50,7 @@ class ScoreColumns:
     fingerprint: str | None
     left_out: Mapping[str, str]
     dropped: int
+    digests: Mapping[tuple[str, str], str]
 
 
 def read_tables(
@@ -71,9 +73,14 @@ def read_tables(
     rows = {name: _rows(first, table, name) for name, table in opened.items()}
     columns, meanings, left_out = _columns(opened, None if scores is None else list(scores))
     keep = np.ones(len(first), dtype=np.bool_)
+    ids_N = hash_ids(first.ids)
+    digests: dict[tuple[str, str], str] = {}
     for name, by in columns.items():
+        there_N = _as_stored(ids_N, rows[name])
         for score in meanings:
-            _check_nan(opened[name], by[score], rows[name], keep, name, nan)
+            values_RN = _rows_of(opened[name], by[score])
+            _check_nan(values_RN, opened[name], by[score], rows[name], keep, name, nan)
+            digests[score, name] = values_digest(values_RN, there_N)
     kept = None if keep.all() else np.flatnonzero(keep)
 
     def read(score: str, name: str) -> Floats:
@@ -94,6 +101,7 @@ def read_tables(
         fingerprint=cast(str | None, first.info.get("fingerprint")),
         left_out=left_out,
         dropped=int((~keep).sum()),
+        digests=digests,
     )
 
 
@@ -122,6 +130,15 @@ def _rows(first: Columns, table: Columns, name: str) -> npt.NDArray[np.int64] | 
         return None
     find_rows(first.ids, table.ids, OWNER, "the table of the first architecture")
     return find_rows(table.ids, first.ids, OWNER, f"the table of {name}")
+
+
+def _as_stored(ids_N: UInt64Array, rows: npt.NDArray[np.int64] | None) -> UInt64Array:
+    """Hashes of ids in the order of a table whose rows ``rows`` are in the order of ``ids_N``."""
+    if rows is None:
+        return ids_N
+    there_N = np.empty_like(ids_N)
+    there_N[rows] = ids_N
+    return there_N
 
 
 def _columns(
@@ -180,6 +197,7 @@ def _run_names(table: Columns, columns: Mapping[str, list[str]], meanings: Itera
 
 
 def _check_nan(
+    values_RN: Floats,
     table: Columns,
     columns: Sequence[str],
     rows: npt.NDArray[np.int64] | None,
@@ -188,7 +206,7 @@ def _check_nan(
     nan: NanPolicy,
 ) -> None:
     """Mark the rows without a value in ``keep``, or refuse them."""
-    for column, values in zip(columns, _rows_of(table, columns)):
+    for column, values in zip(columns, values_RN):
         missing = np.isnan(values)
         if nan == "error" and missing.any():
             some = name_some(table.ids[missing].tolist())

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from scoring.compare.digests import joined, values_digest
 from scoring.errors import InputError, bad_value, name_some
-from scoring.hashing import Ids
+from scoring.hashing import Ids, hash_ids
 
 Floats = npt.NDArray[np.float64]
 OWNER = "predictions"
@@ -68,6 +69,15 @@ class Predictions:
     def owner_M(self) -> npt.NDArray[np.int64]:
         """Which architecture each of all M runs belongs to, (M,): the runs of the first one come first."""
         return np.repeat(np.arange(len(self.runs)), [len(names) for names in self.runs.values()])
+
+    @property
+    def digest(self) -> str:
+        """Of ids, labels and all probabilities; rows in another order have the same one."""
+        ids_N = hash_ids(self.ids)
+        parts = {name: values_digest(array, ids_N) for name, array in self.probabilities.items()}
+        if self.labels_N is not None:
+            parts["labels"] = values_digest(np.asarray(self.labels_N, dtype=np.float64)[None], ids_N)
+        return joined({"classes": "\n".join(map(str, self.label_names)), **parts})
 
     def only(self, architectures: Sequence[str]) -> Predictions:
         """The named architectures alone, in that order."""
