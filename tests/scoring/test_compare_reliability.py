@@ -399,7 +399,11 @@ def test_section_answers_in_words_and_ranks_by_single_runs():
     value, low, high = (float(number) for number in re.findall(r"[\d.]+", mlp[3]))
     assert mlp[4] == 5 and low < value < high < float(mlp[5].split()[0])
     cnn = next(row for row in overlap.rows if row[1] == "cnn")
-    assert cnn[4:6] == [None] * 2 and cnn[-1] == "predicted" and "(" not in cnn[3] + cnn[7]
+    assert overlap.header[2:5] == ["runs", "runs for 90 % (95 %)", "single run (95 %)"]
+    assert cnn[5:7] == [None] * 2 and cnn[-1] == "predicted" and "(" not in cnn[3] + cnn[4]
+    assert " in 2 of 4 cases (a score of an architecture); the most are needed by " in found.sentences[0]
+    most = max((row for row in overlap.rows if row[1] == "cnn"), key=lambda row: int(row[3]))
+    assert f"by {most[0]} of cnn: {most[3]} runs (predicted, 2 there)." in found.sentences[0]
     assert all(len(row) == len(each.header) for each in found.listings for row in each.rows)
     json.dumps(plain(found.document), allow_nan=False)
 
@@ -428,7 +432,7 @@ def test_section_of_many_scores_is_short():
     world = DifficultyWorld(examples=100, runs={"a": 4, "b": 4}, loadings={f"s{i}": 0.5 for i in range(6)})
     found = a_section(world)
     assert len(found.sentences) <= 6 and len(found.listings[0].rows) == 12
-    assert " of 12 cases" in found.sentences[1]
+    assert " of 12 cases" in found.sentences[0]
 
 
 def test_section_of_single_runs_says_what_is_missing():

@@ -26,7 +26,7 @@ NAME, TITLE = "reliability", "Reliability over runs"
 TARGET = 0.9
 """Overlap that the question "how many runs?" is about; halfway between keep and 1 where chance gives as much."""
 SAID = 8
-"""So many answers stand in the text; more stand in the listing."""
+"""So many answers stand in the text one by one; more stand in the listing."""
 MOST_RUNS = 1000
 """A larger number of runs is not written out."""
 
@@ -36,7 +36,7 @@ def section(scores: RunScores, request: Request) -> Section:
     if not scores.single_runs:
         return Section(NAME, TITLE, [
             "There is one run of every architecture, so it is unknown what another run would say; score at least two "
-            "runs, each with columns of its own (--per-run)."
+            "runs, each with columns of its own (per_run=True, or --per-run)."
         ])  # fmt: skip
     curves: dict[str, dict[str, RunCurve]] = {}
     errors = []
@@ -49,14 +49,9 @@ def section(scores: RunScores, request: Request) -> Section:
                 curves[score][kind] = run_curve(values_RN, keep=request.keep, seed=request.seed)
     tables = {"standard_errors": errors_table(scores, errors)}
     curves = dict(sorted(curves.items(), key=lambda item: _rank(item[1])))
-    answers = [
-        _answer(score, kind, curve, request.keep)
-        for score, by in curves.items()
-        for kind, curve in by.items()
-    ]
     sentences = [
+        *_said_of_runs(curves, request.keep),
         *_said_of_single_runs(curves),
-        *(answers if len(answers) <= SAID else _said_of_all(curves, request.keep)),
         *_said_of_ties(curves),
         *_said_of_prediction(curves),
         *_said_of_intervals(scores),
@@ -172,22 +167,29 @@ def _words(found: Measured) -> str:
     return f"{found.value:.3f} ({found.interval[0]:.3f} to {found.interval[1]:.3f})"
 
 
-def _said_of_all(curves: Curves, keep: float) -> list[str]:
-    """For many scores: where there are enough runs, and where the most are missing."""
+def _said_of_runs(curves: Curves, keep: float) -> list[str]:
+    """In how many cases there are enough runs, and where the most are missing; of a few, then each by itself."""
     goal = target(keep)
     cases = [(score, kind, curve) for score, by in curves.items() for kind, curve in by.items()]
+    if len(cases) == 1:
+        return [_answer(*cases[0], keep)]
     needed = {
         (score, kind): found for score, kind, curve in cases if (found := runs_for(curve, "overlap", goal))
     }
     enough = [case for case in cases if (found := needed.get(case[:2])) and found.runs <= case[2].runs]
-    said = [
+    said = (
         f"At {_round(keep)} keep the runs there are give {_round(goal)} overlap in {len(enough)} of {len(cases)} "
-        "cases (a score of an architecture); each is listed below."
-    ]
+        "cases (a score of an architecture)"
+    )
     if needed:
-        most = max(cases, key=lambda case: needed[case[:2]].runs if case[:2] in needed else 0)
-        said.append(_answer(*most, keep))
-    return said
+        (score, kind), most = max(needed.items(), key=lambda case: case[1].runs)
+        many = _needed(most) if most.runs <= MOST_RUNS else f"more than {MOST_RUNS:,}"
+        runs = "run" if most.runs == 1 else "runs"
+        how = "predicted" if most.predicted else "measured"
+        said += f"; the most are needed by {score} of {kind}: {many} {runs} ({how}, {curves[score][kind].runs} there)"
+    if unknown := len(cases) - len(needed):
+        said += f"; in {unknown} the number cannot be predicted"
+    return [f"{said}.", *([_answer(*case, keep) for case in cases] if len(cases) <= SAID else [])]
 
 
 def _said_of_ties(curves: Curves) -> list[str]:
@@ -263,13 +265,14 @@ def _overlap_listing(curves: Curves, keep: float) -> Listing:
             mine = expected(curve, "overlap", curve.runs)
             found = runs_for(curve, "overlap", target(keep))
             rows.append([
-                score, kind, curve.runs, _cell(curve.single.overlap), size if size > 1 else None, _cell(several),
-                None if mine is None else mine.value, None if found is None else _needed(found),
+                score, kind, curve.runs, None if found is None else _needed(found),
+                _cell(curve.single.overlap), size if size > 1 else None, _cell(several),
+                None if mine is None else mine.value,
                 ("predicted" if found.predicted else "measured") if found else unpredictable(curve, "overlap"),
             ])  # fmt: skip
     header = [
-        "score", "architecture", "runs", "single run (95 %)", "k", "k runs (95 %)", "all runs (predicted)",
-        f"runs for {_round(target(keep))} (95 %)", "how",
+        "score", "architecture", "runs", f"runs for {_round(target(keep))} (95 %)", "single run (95 %)", "k",
+        "k runs (95 %)", "all runs (predicted)", "how",
     ]  # fmt: skip
     return Listing(
         header,
