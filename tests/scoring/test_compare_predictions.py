@@ -318,6 +318,29 @@ def test_predictions_are_those_of_the_last_checkpoints(folders, tmp_path: Path):
     assert (found.labels_N == DIGITS.labels).all()
 
 
+def test_the_section_says_what_was_predicted(tmp_path: Path):
+    rows = np.arange(120)
+    parts = {f"{key}_{split}": value[half] for split, half in (("train", rows[:80]), ("test", rows[80:]))
+             for key, value in (("x", np.stack(DIGITS.images(rows))), ("y", DIGITS.labels[rows]))}  # fmt: skip
+    np.savez(tmp_path / "some.npz", **parts)
+    train, test = (Examples.load(str(tmp_path / "some.npz"), split=split) for split in ("train", "test"))
+    train_small(tmp_path / "runs", train, seeds=[0, 1])
+    for examples, words in (
+        (
+            train,
+            "Right on the examples of some, split train, which the runs may have trained on: single runs",
+        ),
+        (test, "Right on the examples of some, split test: single runs"),
+    ):
+        given = predictions_of_runs({"mlp": tmp_path / "runs"}, examples, device="cpu").only(["mlp"])
+        found = section(None, Request(predictions=given))
+        assert found.sentences[0].startswith(f"Share of {len(examples)} examples ({given.data}) for which")
+        assert any(sentence.startswith(words) for sentence in found.sentences), found.sentences
+        assert found.document["data"] == given.data
+    unknown = section(None, Request(predictions=some()))
+    assert any("these examples, which the runs may have trained on" in each for each in unknown.sentences)
+
+
 def test_a_killed_call_resumes_at_the_unfinished_run(folders, tmp_path: Path, monkeypatch):
     whole = predictions_of_runs(folders, DIGITS, device="cpu")
     read, runs = RunSource.read, []
@@ -369,7 +392,7 @@ def test_folds_predict_what_they_held_out_and_nothing_else(tmp_path: Path):
     options = {"epochs": 1, "batch_size": 32, "model_options": {"hidden": (4,)}}
     train_folds(data, "mlp", folds=2, out=tmp_path / "folds", **options)
     found = predictions_of_runs({"mlp": tmp_path / "folds"}, data, device="cpu")
-    assert found.probabilities["mlp"].shape == (1, 60, 10)
+    assert found.probabilities["mlp"].shape == (1, 60, 10) and not found.trained_on
     with pytest.raises(InputError, match="predict what one of them held out"):
         predictions_of_runs({"mlp": tmp_path / "folds"}, DIGITS, device="cpu")
 

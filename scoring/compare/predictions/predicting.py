@@ -98,8 +98,21 @@ def predictions_of_runs(
             if store is not None:
                 found[name] = store.open()[0].reshape(shape)
     return Predictions(
-        examples.ids, examples.labels, names, {name: tuple(s.runs) for name, s in sources.items()}, found
-    )
+        examples.ids, examples.labels, names, {name: tuple(s.runs) for name, s in sources.items()}, found,
+        data=examples.name if examples.split is None else f"{examples.name}, split {examples.split}",
+        trained_on=_trained_on(folders, examples),
+    )  # fmt: skip
+
+
+def _trained_on(folders: Mapping[str, str | Path], examples: Examples) -> bool:
+    """Whether some run was trained on these data or does not say on which; folds predict what they held out."""
+    for folder in folders.values():
+        for run in find_runs(folder):
+            data = (run.config.get("data") or {}) if isinstance(run, RunDirectory) else {}
+            held_out = isinstance(run, RunDirectory) and run.fold is not None
+            if not held_out and data.get("fingerprint") in (None, examples.fingerprint):
+                return True
+    return False
 
 
 def _last_passes(source: RunSource, architecture: str) -> list[Pass]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,8 @@ class Predictions:
         label_names: names of the C classes.
         runs: architecture -> names of its runs.
         probabilities: architecture -> (R, N, C) float32 or float64; rows sum to 1.
+        data: what they are of, in words: ``digits, split test``; empty if it is not known.
+        trained_on: whether some run was trained on just these data, or it is not known on which.
 
     Raises:
         InputError: Shapes that do not fit each other; labels outside 0..C-1.
@@ -39,6 +41,8 @@ class Predictions:
     label_names: Sequence[str]
     runs: Mapping[str, Sequence[str]]
     probabilities: Mapping[str, npt.NDArray[np.floating]]
+    data: str = ""
+    trained_on: bool = True
 
     def __post_init__(self) -> None:
         if not self.runs or list(self.runs) != list(self.probabilities) or not all(self.runs.values()):
@@ -82,9 +86,7 @@ class Predictions:
     def only(self, architectures: Sequence[str]) -> Predictions:
         """The named architectures alone, in that order."""
         runs = {name: self.runs[name] for name in architectures}
-        return Predictions(
-            self.ids, self.labels_N, self.label_names, runs, {name: self.probabilities[name] for name in runs}
-        )
+        return replace(self, runs=runs, probabilities={name: self.probabilities[name] for name in runs})
 
     def blocks(self) -> Iterator[tuple[slice, Floats]]:
         """Yield (rows, probabilities of all runs (M, B, C) float64), block by block.

@@ -35,13 +35,14 @@ def section(scores: RunScores, request: Request) -> Section:
         said = "There are no predictions: compare run directories together with their data, or pass predictions=."
         return Section(NAME, TITLE, [said])
     pairs, common = prediction_agreement(predictions), consensus(predictions)
-    sentences, listings = pair_sentences(pairs), []
+    sentences, listings = pair_sentences(pairs, predictions.data), []
     figures: dict[str, Callable[[], Figure]] = {}
     if combinations := _combinations(pairs):
         listings.append(_pairs_listing(pairs, combinations))
         figures["predictions_pairs"] = partial(_draw_pairs, pairs)
     document: dict[str, Any] = {
         "examples": pairs.rows,
+        "data": predictions.data,
         "pairs": [_pair_document(pairs, a, b) for a, b in combinations],
     }
     if pairs.accuracy_M is None:
@@ -53,7 +54,7 @@ def section(scores: RunScores, request: Request) -> Section:
         suspects = suspected_errors(common, predictions)
         agreed = suspects[common.votes_N[suspects] == 1]
         sentences += [
-            *_vote_sentences(records, len(predictions)),
+            *_vote_sentences(records, predictions),
             _suspect_sentence(predictions, suspects, agreed),
         ]
         listings.append(_votes_listing(records))
@@ -95,8 +96,8 @@ def example_table(predictions: Predictions, found: Consensus) -> pa.Table:
     return pa.table(columns)
 
 
-def pair_sentences(pairs: PredictionAgreement) -> list[str]:
-    """How often, how far, and whether on the same examples runs differ."""
+def pair_sentences(pairs: PredictionAgreement, data: str = "") -> list[str]:
+    """How often, how far, and whether on the same examples (of ``data``) runs differ."""
     combinations = _combinations(pairs)
     if not combinations:
         return ["There is one run only; predictions are compared between two runs or more."]
@@ -119,7 +120,7 @@ def pair_sentences(pairs: PredictionAgreement) -> list[str]:
         return "; ".join(parts)
 
     said = [
-        f"Share of {pairs.rows:,} examples for which different classes are predicted: "
+        f"Share of {pairs.rows:,} examples{f' ({data})' if data else ''} for which different classes are predicted: "
         f"{means(pairs.disagreement_MM, 0, percent_estimate)}.",
         f"Mean total variation of the predicted distributions: {means(pairs.variation_MM, 0, decimal)}.",
     ]
@@ -166,7 +167,7 @@ def _pairs_listing(pairs: PredictionAgreement, combinations: Sequence[tuple[str,
     return Listing(header, rows, caption)
 
 
-def _vote_sentences(records: Sequence[VoteRecord], rows: int) -> list[str]:
+def _vote_sentences(records: Sequence[VoteRecord], predictions: Predictions) -> list[str]:
     kinds = [record for record in records if record.name is not None]
     singles = ", ".join(
         f"{r.name} {percent_estimate(r.single)}"
@@ -175,11 +176,13 @@ def _vote_sentences(records: Sequence[VoteRecord], rows: int) -> list[str]:
     )
     last = records[-1]
     everyone = f"all {last.runs} runs" if last.runs > 1 else "the one run"
+    where = f"the examples of {predictions.data}" if predictions.data else "these examples"
+    known = ", which the runs may have trained on" if predictions.trained_on else ""
     return [
-        f"Right on these examples, which the runs may have trained on: single runs of {singles}.",
+        f"Right on {where}{known}: single runs of {singles}.",
         f"The consensus label, which most of {everyone} predict, is the gold label of {percent(last.majority)}; the "
         f"class of their mean probability is it of {percent(last.ensemble)}.",
-        f"Dichotomous difficulty: {last.all_right:,} of {rows:,} examples are right in {everyone} "
+        f"Dichotomous difficulty: {last.all_right:,} of {len(predictions):,} examples are right in {everyone} "
         f"({last.all_by_chance:,.0f} if runs erred independently), {last.none_right:,} in none "
         f"({last.none_by_chance:,.0f}), {last.some_right:,} in some.",
     ]
