@@ -12,7 +12,8 @@
 | ``losses``, ``logit_margins``, ``entropies`` | float64 | as in ``scoring.signals`` |
 | ``predictions`` | int64 | as in ``scoring.signals`` |
 
-The same content always gives the same bytes, and a file appears whole or not at all.
+The schema metadata ``tamis_content`` is the fingerprint of the (id, input) of its examples. The same content always
+gives the same bytes, and a file appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ EVALUATIONS = "evaluations"
 FIELDS = ("logits", *SUMMARIES)
 _FILE = re.compile(r"(epoch|step)-\d+\.parquet")
 _ROW_GROUP = 65_536
+_CONTENT = b"tamis_content"
 
 
 def presentation_path(run: str | Path, index: int) -> Path:
@@ -62,11 +64,12 @@ def write_recorded(
     step: int | Array,
     epoch: float | Array,
     fields: Mapping[str, Array],
+    content: str | None = None,
 ) -> None:
     """Write one file of recorded signals; it replaces an older one in one move.
 
     ``step`` and ``epoch`` are one number for all rows or one per row; ``fields`` maps names of the table above to
-    arrays with one row per id.
+    arrays with one row per id; ``content`` is ``Examples.content_fingerprint`` of the rows.
     """
     path, ids = Path(path), np.asarray(ids)
     columns: dict[str, Any] = {
@@ -81,10 +84,13 @@ def write_recorded(
     assert len(columns) > 3 and set(fields) <= set(columns), f"unknown or no fields: {sorted(fields)}"
     assert len(np.unique(ids)) == len(ids), f"{path.name}: an id comes twice"
     split = ["epoch", "logits.list.element", "losses", "logit_margins", "entropies"]
+    table = pa.table(columns)
+    if content is not None:
+        table = table.replace_schema_metadata({_CONTENT: content})
     with atomic_file(path) as temporary:
         # Floats of like size share their high bytes: byte streams compress, dictionaries do not.
         pq.write_table(
-            pa.table(columns),
+            table,
             temporary,
             row_group_size=_ROW_GROUP,
             compression="zstd",
@@ -125,6 +131,12 @@ class Recorded:
     def stored(self) -> frozenset[str]:
         """Which signals the file holds, names of ``scoring.signals.NEEDS``."""
         return frozenset(_parquet(self.path).schema_arrow.names) & set(FIELDS)
+
+    @cached_property
+    def content(self) -> str | None:
+        """Fingerprint of the (id, input) of its examples, if it was written down."""
+        found = (_parquet(self.path).schema_arrow.metadata or {}).get(_CONTENT)
+        return None if found is None else found.decode()
 
     @cached_property
     def rows(self) -> int:

@@ -215,6 +215,11 @@ class Examples:
             parts.append(hash_ids(list(self.label_names))[self.labels])
         return fingerprint(combine(*parts))
 
+    def content_fingerprint(self, rows: npt.NDArray[np.int64]) -> str:
+        """Hex digest of the set of (id, input) of some rows, whatever their labels and order."""
+        places = rows if self._rows is None else self._rows[rows]
+        return fingerprint(combine(hash_ids(self.ids[rows]), self._loaded.content_hashes[places]))
+
     @property
     def input_shape(self) -> tuple[int, ...]:
         """(D,) for features; (H, W, C) for images: the commonest size and the most channels; () for text.

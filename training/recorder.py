@@ -113,7 +113,8 @@ class Recorder:
             return
         for part in self._epoch.all().rounds():
             ids, path = self.examples.ids[part.rows_P], presentation_path(self.path, self._files)
-            write_recorded(path, ids, part.steps_P, part.epochs_P, _arrays(part.fields))
+            content = self.examples.content_fingerprint(part.rows_P)
+            write_recorded(path, ids, part.steps_P, part.epochs_P, _arrays(part.fields), content)
             self._files += 1
         self._epoch.clear()
         self._epochs += 1
@@ -143,8 +144,9 @@ class Recorder:
         order = torch.from_numpy(np.argsort(seen))
         fields = {name: torch.cat([part[name] for _, part in parts])[order] for name in parts[0][1]}
         when = float(self._epochs if epoch is None else epoch)
+        content = self.examples.content_fingerprint(wanted)
         write_recorded(
-            evaluation_path(self.path, step), self.examples.ids[wanted], step, when, _arrays(fields)
+            evaluation_path(self.path, step), self.examples.ids[wanted], step, when, _arrays(fields), content
         )
 
     def state(self) -> dict[str, Tensor]:

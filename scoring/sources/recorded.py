@@ -103,6 +103,14 @@ class RecordedSignals:
                 f"fingerprint {self.examples.fingerprint} instead of {known}; score its checkpoints, or record logits."
             )
 
+    def _check_content(self, file: Recorded, rows: IntArray) -> None:
+        """Equal ids are not enough: two splits may both count from 0. Labels may have changed since."""
+        if file.content not in (None, self.examples.content_fingerprint(rows)):
+            raise InputError(
+                f"score: examples must be those that {str(self.run)!r} recorded, and {self.examples.name} holds other "
+                "contents under the same ids; score the run's own data, or its checkpoints with signals='checkpoints'."
+            )
+
     def _positions(self, file: Recorded) -> IntArray:
         """Line of the file for every example, -1 where it has none; unknown ids are an error."""
         if file.path not in self._lines:
@@ -116,6 +124,7 @@ class RecordedSignals:
                     "score all examples that the run recorded, or its checkpoints with signals='checkpoints'"
                 )
                 raise InputError(f"{str(error).removesuffix('.')}; {hint}.") from None
+            self._check_content(file, np.flatnonzero(at_N >= 0))
             # Most files hold the same ids in the same order: one array serves them all.
             same = (other for other in self._lines.values() if np.array_equal(other, at_N))
             self._lines[file.path] = next(same, at_N)

@@ -294,6 +294,23 @@ def test_unknown_classes_are_refused(runs: Path, signals: str) -> None:
         score(strange, "el2n", runs, signals=signals)
 
 
+def test_recordings_belong_to_the_contents_under_their_ids(tmp_path: Path) -> None:
+    """Two splits may both count their rows from 0; another order or a larger set is no other content."""
+    rng = np.random.default_rng(0)
+    x, y, ids = rng.normal(size=(40, 5)), np.arange(40) % 2, np.arange(40)
+    examples = Examples.load({"x": x, "y": y, "id": ids}, features="x", label="y", id="id")
+    train_small(tmp_path / "runs", examples.take(np.arange(30)), "linear", record=True)
+    order = rng.permutation(40)
+    same = Examples.load({"x": x[order], "y": y[order], "id": ids[order]}, features="x", label="y", id="id")
+    relabelled = Examples.load({"x": x, "y": 1 - y, "id": ids}, features="x", label="y", id="id")
+    others = Examples.load({"x": x + 1, "y": y, "id": ids}, features="x", label="y", id="id")
+    for good in (same, relabelled):
+        table = score(good, "el2n@mean", tmp_path / "runs", signals="recorded")
+        np.testing.assert_array_equal(np.isnan(table.column("el2n@mean")), table.ids >= 30)
+    with pytest.raises(InputError, match="holds other contents under the same ids"):
+        score(others, "el2n@mean", tmp_path / "runs", signals="recorded")
+
+
 def test_recorded_losses_belong_to_their_labels(tmp_path: Path) -> None:
     train_small(tmp_path, record="summary")
     close(
