@@ -328,7 +328,12 @@ def three(seed=0, runs=8, labels=True):
 def test_section_says_who_differs_and_who_does_not():
     scores = three()
     found = section(scores, Request(shown=5))
-    none, some = found.sentences[0], found.sentences[1]
+    whole, none, some = found.sentences[:3]
+    count = max(max(pair["sensitive"].values()) for pair in found.document["pairs"])
+    assert whole.startswith(
+        f"Of 200 examples two architectures rank 0 to {count} differently (q < 0.05; 3 pairs, "
+    )
+    assert "two halves of one architecture's own runs 0" in whole and "2 of 3 pairs surely differ" in whole
     assert none.startswith(
         "mlp and cnn rank none of 200 examples differently (q < 0.05; any score) as far as 8"
     )
@@ -366,12 +371,13 @@ def test_section_does_not_take_the_best_of_many_scores_for_a_finding():
 
 def test_section_does_not_call_examples_specific_when_own_runs_differ_as_much(monkeypatch):
     monkeypatch.setattr(
-        "scoring.compare.sections.sensitive.null_places",
+        "scoring.compare.sensitive.pairs.null_places",
         lambda place, names, *rest: Null(names[1], [90, 100], (4, 4)),
     )
     sentences = section(three(), Request()).sentences
-    assert "the architectures do not differ by more than their own runs do" in sentences[1]
-    assert "no example is specific" in sentences[1]
+    assert "own runs 95 (at most 100); 0 of 3 pairs surely differ" in sentences[0]
+    assert "the architectures do not differ by more than their own runs do" in sentences[2]
+    assert "no example is specific" in sentences[2]
 
 
 @pytest.mark.parametrize(
@@ -393,15 +399,38 @@ def test_section_with_few_runs_names_what_is_missing():
     scores = three(runs=2, labels=False)
     found = section(scores, Request())
     assert any("permutations of the labels of runs" in sentence for sentence in found.sentences)
+    assert "is not known, as that takes four runs" in found.sentences[0]
     assert found.listings[0].rows[0][3] is None and found.listings[0].rows[0][7] is None
+
+
+def test_section_of_many_scores_counts_the_pair_that_differs_most():
+    rng = np.random.default_rng(0)
+    base = rng.normal(size=60)
+    values = {
+        f"s{i}": {
+            a: base + 0.3 * rng.normal(size=(3, 60)) + (k * i * (np.arange(60) < 5))
+            for k, a in enumerate("abc")
+        }
+        for i in range(13)
+    }
+    found = section(RunScores.of_arrays(values), Request())
+    counts = {}
+    for pair in found.document["pairs"]:
+        for score, count in pair["sensitive"].items():
+            counts[score] = max(counts.get(score, 0), count)
+    listed = found.listings[0]
+    assert [row[2] for row in listed.rows] == sorted(counts.values(), reverse=True)[:12]
+    assert all(row[2] == counts[row[0]] for row in listed.rows) and listed.rows[0][2] >= 5
+    assert "all counts are in summary.json" in listed.caption
 
 
 def test_section_shows_the_examples_themselves(tmp_path):
     scores = three()
     texts = Examples.from_arrays([f"text {i}" for i in range(200)], np.arange(200) % 4, ids=np.arange(200))
     listing = section(scores, Request(examples=texts, shown=3)).listings[1]
-    assert listing.header[-1] == "example"
-    assert all(f"text {row[0]}" in str(row[-1]) for row in listing.rows)
+    assert listing.header[:3] == ["id", "label", "example"]
+    assert all(f"text {row[0]}" in str(row[2]) for row in listing.rows)
+    assert all(len(row) == len(listing.header) for row in listing.rows)
     images = Examples.from_arrays(
         np.random.default_rng(0).integers(0, 255, (200, 6, 6), dtype=np.uint8), ids=np.arange(200)
     )
@@ -416,7 +445,7 @@ def test_section_shows_the_examples_themselves(tmp_path):
 
 
 def test_large_tables_hold_the_sensitive_examples_alone(monkeypatch):
-    monkeypatch.setattr("scoring.compare.sections.sensitive.MOST_ROWS", 100)
+    monkeypatch.setattr("scoring.compare.sensitive.pairs.MOST_ROWS", 100)
     found = section(three(), Request())
     table = found.tables["sensitive"]
     assert 0 < table.num_rows < 200 and max(table.column("q").to_pylist()) < 0.05

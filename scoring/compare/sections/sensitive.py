@@ -2,70 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from scoring.compare.ranks import Floats
-from scoring.compare.reliability.spearman_brown import MANY_TIES
 from scoring.compare.run_scores import RunScores
 from scoring.compare.section import Cell, Listing, Request, Section
-from scoring.compare.sensitive.examples import (
-    Null,
-    Places,
-    Sensitive,
-    chosen,
-    null_places,
-    pairs,
-    sensitive_places,
-)
-from scoring.compare.sensitive.multiple_testing import benjamini_hochberg, simes
-from scoring.compare.sensitive.rows import joined, sensitive_rows
-from scoring.describe import tied_fraction
-from scoring.hashing import derive_seed
+from scoring.compare.sensitive.examples import Sensitive, pairs
+from scoring.compare.sensitive.pairs import Found, Pair, search
+from scoring.compare.sensitive.rows import joined
 from scoring.ids import find_rows
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from matplotlib.figure import Figure
 
 TITLE = "Which examples do architectures rank differently?"
 NAME = "sensitive"
-MOST_ROWS = 5_000_000
-"""The table has all examples of all scores and pairs up to so many rows; else the sensitive ones alone."""
 MOST_TOLD = 6
+MOST_COUNTS = 12
+"""A longer listing of counts is cut to the pair of each score that differs in most examples."""
 MOST_FIGURES = 3
-PERMUTATIONS = 100
-
-
-@dataclass
-class _Pair:
-    """What was found for one pair of architectures, score by score."""
-
-    first: str
-    second: str
-    best: Sensitive | None = None
-    """Under the score with the most sensitive examples beyond chance."""
-    counts: dict[str, int] = field(default_factory=dict)
-    pooled: dict[str, int] = field(default_factory=dict)
-    beyond: dict[str, bool | None] = field(default_factory=dict)
-    """Whether the architectures differ in more examples than halves of their own runs ever did; None: not known."""
-    sure: bool = False
-    """Whether some score finds examples at q / S too, S scores: what is shown is the best of S (Bonferroni)."""
-
-
-@dataclass
-class _Found:
-    pairs: list[_Pair]
-    nulls: dict[tuple[str, str], Null] = field(default_factory=dict)
-    """(score, architecture) -> its own runs."""
-    some_pair: dict[str, int] = field(default_factory=dict)
-    tied: list[str] = field(default_factory=list)
-    rows: list[pa.Table] = field(default_factory=list)
-    all_rows: bool = True
 
 
 def section(scores: RunScores, request: Request) -> Section:
@@ -73,13 +29,14 @@ def section(scores: RunScores, request: Request) -> Section:
     why = _why_not(scores)
     if why is not None:
         return Section(NAME, TITLE, [why])
-    found = _find(scores, request)
-    sentences = [_answer(pair, found, scores, request.q) for pair in found.pairs[:MOST_TOLD]]
+    found = search(scores, request.q, request.seed)
+    sentences = [_over_pairs(found, scores, request.q)] if len(found.pairs) > 1 else []
+    sentences += [_answer(pair, found, scores, request.q) for pair in found.pairs[:MOST_TOLD]]
     sentences += _remarks(scores, found)
     listings = [_counts(scores, found, request.q)]
     figures: dict[str, Callable[[], Figure]] = {}
     shown = [pair for pair in found.pairs if pair.best is not None and pair.best.count(request.q)]
-    for pair in shown:
+    for pair in shown[:MOST_TOLD]:
         assert pair.best is not None
         listings.append(_examples(pair.best, scores, request))
     for number, pair in enumerate(found.pairs[:MOST_FIGURES], 1):
@@ -107,59 +64,49 @@ def _why_not(scores: RunScores) -> str | None:
         few = ", ".join(f"{name} has {len(runs)}" for name, runs in scores.runs.items())
         return (
             f"A difference between architectures is tested against that between runs, so each needs at least two "
-            f"runs ({few}); train more seeds and score them with per_run=True (--per-run)."
+            f"runs ({few}); train more seeds and score them with per_run=True, or --per-run."
         )
     return None
 
 
-def _find(scores: RunScores, request: Request) -> _Found:
-    """All tests, one score at a time."""
-    found = _Found([_Pair(*pair) for pair in pairs(scores)])
-    several = list(dict.fromkeys(name for pair in found.pairs for name in (pair.first, pair.second)))
-    found.all_rows = len(scores) * len(scores.scores) * len(found.pairs) <= MOST_ROWS
-    splits = 10 if len(scores) <= 10_000 else 5
-    seed, q = derive_seed(NAME, request.seed), request.q
-    best: dict[tuple[str, str], tuple[bool, int]] = {}
-    for score in scores.scores:
-        places = {name: Places.of(scores, score, name) for name in several}
-        if max(tied_fraction(scores.values(score, name)[0]) for name in several) > MANY_TIES:
-            found.tied.append(score)
-        for name, place in places.items():
-            if (runs := len(place.z_RN)) >= 4:
-                # Halves have fewer runs, but the test is that of the pairs.
-                found.nulls[score, name] = null_places(
-                    place, (score, name), q, splits, chosen("auto", (runs, runs)), PERMUTATIONS, seed
-                )
-        p_PN: list[Floats] = []
-        for pair in found.pairs:
-            a, b = places[pair.first], places[pair.second]
-            names = (score, pair.first, pair.second)
-            each = sensitive_places(a, b, names, "auto", PERMUTATIONS, seed)
-            pair.counts[score] = each.count(q)
-            pair.pooled[score] = (
-                each
-                if each.method == "pooled"
-                else sensitive_places(a, b, names, "pooled", PERMUTATIONS, seed)
-            ).count(q)
-            pair.beyond[score] = _beyond(each, found.nulls, q)
-            pair.sure |= each.count(q / len(scores.scores)) > 0
-            rating = (bool(pair.beyond[score]), each.count(q))
-            if pair.best is None or rating > best[pair.first, pair.second]:
-                pair.best, best[pair.first, pair.second] = each, rating
-            found.rows.append(sensitive_rows(each, scores, None if found.all_rows else each.found(q)))
-            if len(found.pairs) > 1:
-                p_PN.append(each.p_N)
-        if p_PN:
-            found.some_pair[score] = int((benjamini_hochberg(simes(np.stack(p_PN))) < q).sum())
-    return found
+def _over_pairs(found: Found, scores: RunScores, q: float) -> str:
+    """The range over pairs, and that of what halves of own runs give."""
+    best = [pair.best for pair in found.pairs if pair.best is not None]
+    counts = [each.count(q) for each in best]
+    by = {each.score for each in best}
+    which = f"by {by.pop()}" if len(by) == 1 else "each by the score that finds most"
+    if len(scores.scores) > 1 and which != "each by the score that finds most":
+        which += f", which finds most of {len(scores.scores)} scores"
+    said = (
+        f"Of {len(scores):,} examples two architectures rank {_to(min(counts), max(counts))} differently "
+        f"(q < {q:g}; {len(counts)} pairs, {which})"
+    )
+    own = [
+        null
+        for each in best
+        for name in (each.first, each.second)
+        if (null := found.nulls.get((each.score, name))) is not None
+    ]
+    if not own:
+        return (
+            f"{said}; what two halves of one architecture's runs give is not known, as that takes four runs."
+        )
+    most = max(null.most for null in own)
+    medians = [null.median for null in own]
+    more = sum(bool(pair.beyond[each.score]) and pair.sure for pair, each in zip(found.pairs, best))
+    return (
+        f"{said}, and two halves of one architecture's own runs {_to(min(medians), max(medians))}"
+        f"{f' (at most {most:,})' if most else ''}; {more} of {len(counts)} pairs surely differ by more than their "
+        "own runs do."
+    )
 
 
-def _beyond(each: Sensitive, nulls: Mapping[tuple[str, str], Null], q: float) -> bool | None:
-    own = [nulls[each.score, name].most for name in (each.first, each.second) if (each.score, name) in nulls]
-    return each.count(q) > max(own) if own else None
+def _to(low: float, high: float) -> str:
+    ends = [f"{each:,.0f}" if float(each).is_integer() else f"{each:,.1f}" for each in (low, high)]
+    return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
 
 
-def _answer(pair: _Pair, found: _Found, scores: RunScores, q: float) -> str:
+def _answer(pair: Pair, found: Found, scores: RunScores, q: float) -> str:
     """How many examples one pair ranks differently, and how many chance would give."""
     best = pair.best
     assert best is not None
@@ -202,7 +149,7 @@ def _answer(pair: _Pair, found: _Found, scores: RunScores, q: float) -> str:
     return f"{told}; {halves}."
 
 
-def _remarks(scores: RunScores, found: _Found) -> list[str]:
+def _remarks(scores: RunScores, found: Found) -> list[str]:
     methods = {pair.best.method for pair in found.pairs if pair.best is not None}
     permuted = "permutations of the labels of runs, their statistics pooled over examples"
     both = f"Welch's t, and by {permuted}, where runs are few or of very different number"
@@ -227,18 +174,27 @@ def _remarks(scores: RunScores, found: _Found) -> list[str]:
     return said
 
 
-def _counts(scores: RunScores, found: _Found, q: float) -> Listing:
+def _counts(scores: RunScores, found: Found, q: float) -> Listing:
+    cases = [(score, pair) for score in scores.scores for pair in found.pairs]
+    which = ""
+    if len(cases) > MOST_COUNTS:
+        most = [(score, max(found.pairs, key=lambda pair: pair.counts[score])) for score in scores.scores]
+        cases = sorted(most, key=lambda case: -case[1].counts[case[0]])[:MOST_COUNTS]
+        few = f", of the {MOST_COUNTS} scores with the most" if len(most) > MOST_COUNTS else ""
+        which = (
+            f" Of every score the pair with the most{few}; all counts are in summary.json, and what they count in "
+            f"{NAME}.parquet."
+        )
     rows: list[Sequence[Cell]] = []
-    for score in scores.scores:
-        for pair in found.pairs:
-            own = [found.nulls.get((score, name)) for name in (pair.first, pair.second)]
-            halves = [value for n in own for value in ((n.median, n.most) if n else (None, None))]
-            beyond = pair.beyond[score]
-            rows.append([
-                score, f"{pair.first} / {pair.second}", pair.counts[score], *halves,
-                None if beyond is None else "yes" if beyond else "no", pair.pooled[score],
-            ])  # fmt: skip
-        if score in found.some_pair:
+    for score, pair in cases:
+        own = [found.nulls.get((score, name)) for name in (pair.first, pair.second)]
+        halves = [value for n in own for value in ((n.median, n.most) if n else (None, None))]
+        beyond = pair.beyond[score]
+        rows.append([
+            score, f"{pair.first} / {pair.second}", pair.counts[score], *halves,
+            None if beyond is None else "yes" if beyond else "no", pair.pooled[score],
+        ])  # fmt: skip
+        if not which and score in found.some_pair and pair is found.pairs[-1]:
             rows.append([score, "some pair", found.some_pair[score], *[None] * 6])
     header = [
         "score", "pair", "sensitive", "first's own runs: median", "most", "second's own runs: median", "most",
@@ -247,7 +203,7 @@ def _counts(scores: RunScores, found: _Found, q: float) -> Listing:
     caption = (
         f"Examples with q < {q:g} of {len(scores):,}. Own runs: the same test between two halves of the runs of one "
         "architecture, over several random splits. By permutation: labels of runs permuted, statistics pooled over "
-        "examples."
+        f"examples.{which}"
     )
     return Listing(header, rows, caption)
 
@@ -268,24 +224,24 @@ def _examples(best: Sensitive, scores: RunScores, request: Request) -> Listing:
         texts = {int(row): request.examples.describe_row(int(at)) for row, at in zip(rows, there)}
     listed = [
         [
-            str(scores.ids[row]), _label(scores, row), float(best.first_N[row]), float(best.second_N[row]),
+            str(scores.ids[row]), _label(scores, row), *([texts[row]] if texts else []),
+            float(best.first_N[row]), float(best.second_N[row]),
             float(best.effect_N[row]), float(best.g_N[row]), float(best.q_N[row]),
-            *([texts[row]] if texts else []),
         ]
         for row in rows.tolist()
     ]  # fmt: skip
     header = [
-        "id", "label", f"{best.first}, percentile", f"{best.second}, percentile", "difference", "Hedges' g", "q",
-        *(["example"] if texts else []),
+        "id", "label", *(["example"] if texts else []), f"{best.first}, percentile", f"{best.second}, percentile",
+        "difference", "Hedges' g", "q",
     ]  # fmt: skip
     caption = (
         f"The {len(listed)} of {best.count(request.q):,} sensitive examples that {best.first} and {best.second} rank "
-        f"most differently by {best.score}; percentile 100 is the hardest, means over runs."
+        f"most differently by {best.score}; percentile 100 is the hardest, means over runs. All are in {NAME}.parquet."
     )
     return Listing(header, listed, caption)
 
 
-def _document(scores: RunScores, found: _Found, request: Request) -> dict[str, Any]:
+def _document(scores: RunScores, found: Found, request: Request) -> dict[str, Any]:
     return {
         "q": request.q,
         "table": "all examples" if found.all_rows else "sensitive examples",
