@@ -35,6 +35,7 @@ class ProxyCheck:
     """One score, one proxy and the target.
 
     Attributes:
+        place: of the proxy among all architectures, which decides its colour in figures.
         rho_single: mean Spearman correlation of single runs of the proxy with the target's mean over runs.
         rho_mean: Spearman of the two means over runs.
         rho_corrected: mean correlation between single runs of both, corrected for attenuation by
@@ -55,6 +56,7 @@ class ProxyCheck:
     score: str
     proxy: str
     target: str
+    place: int
     proxy_runs: int
     target_runs: int
     rho_single: float
@@ -158,6 +160,7 @@ def _of_score(
                 score=score,
                 proxy=name,
                 target=target,
+                place=scores.architectures.index(name),
                 proxy_runs=len(proxy_QN),
                 target_runs=len(target_RN),
                 rho_single=float(_spearman_matrix(scores.ranks(score, name), mean_1N).mean()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,15 +26,15 @@ def kept_by_proxies(checks: Sequence[ProxyCheck]) -> Figure:
     its grey band is what the target's own next runs would keep, the dotted line what chance would.
     """
     scores = list(dict.fromkeys(check.score for check in checks))
-    proxies = list(dict.fromkeys(check.proxy for check in checks))
+    proxies = {check.proxy: LOOKS[check.place % len(LOOKS)] for check in checks}
     row = 0.24 + 0.16 * len(proxies)
     with style():
         figure = new_figure(6.4 + 0.075 * max(map(len, scores)), 1.5 + row * len(scores))
         axes = figure.add_subplot()
         for check in checks:
             place = len(scores) - 1 - scores.index(check.score)
-            number = proxies.index(check.proxy)
-            colour, marker = LOOKS[number % len(LOOKS)]
+            number = list(proxies).index(check.proxy)
+            colour, marker = proxies[check.proxy]
             at = place + 0.7 * ((len(proxies) - 1) / 2 - number) / max(len(proxies), 1)
             if number == 0:
                 _ceiling(axes, check, place)
@@ -72,14 +72,12 @@ def _mark(axes: Axes, found: Estimate, at: float, colour: str, marker: str, fill
     )  # fmt: skip
 
 
-def _kept_legend(figure: Figure, proxies: Sequence[str], target: str) -> None:
+def _kept_legend(figure: Figure, proxies: Mapping[str, tuple[str, str]], target: str) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D(
-            [], [], color=LOOKS[i % len(LOOKS)][0], marker=LOOKS[i % len(LOOKS)][1], linestyle="", label=name
-        )
-        for i, name in enumerate(proxies)
+        Line2D([], [], color=colour, marker=marker, linestyle="", label=name)
+        for name, (colour, marker) in proxies.items()
     ]
     handles += [
         Line2D(
@@ -168,7 +166,7 @@ def ensemble_curves(found: Sequence[Ensembling]) -> Figure:
         axes = figure.add_subplot()
         axes.axhline(found[-1].single.value, color=GREY, linestyle=(0, (5, 2)), linewidth=1.4)
         for number, each in enumerate(found):
-            colour, marker = (BLACK, "*") if each is found[-1] else LOOKS[number % len(LOOKS)]
+            colour, marker = LOOKS[each.place % len(LOOKS)]
             axes.plot(
                 each.sizes, each.losses, marker, linestyle="-", linewidth=1.5, color=colour, markersize=6,
                 label=each.architecture,

@@ -378,6 +378,22 @@ def test_figures_are_drawn_for_few_and_many(tmp_path: Path):
             assert first == second and len(first) > 5_000
 
 
+def test_architectures_have_the_colours_that_they_have_in_other_figures():
+    """Those of their order among all architectures, whatever the order and choice of proxies."""
+    pytest.importorskip("matplotlib")
+    from scoring.plots.style import LOOKS
+
+    predictions = some({"tiny": 2, "small": 3, "large": 3})
+    given = Request(proxies=("large", "small"), predictions=predictions)
+    figures = section(world(50), given).figures
+    for name, expected in (
+        ("proxy_kept", {"large": LOOKS[2]}), ("proxy_ensembles", {"large": LOOKS[2], "small": LOOKS[1]})
+    ):  # fmt: skip
+        [legend] = figures[name]().legends
+        looks = {line.get_label(): (line.get_color(), line.get_marker()) for line in legend.legend_handles}
+        assert looks | expected == looks
+
+
 def test_what_cannot_be_asked_is_said():
     scores = world(20)
     assert "No proxies are named" in section(scores, Request()).sentences[0]

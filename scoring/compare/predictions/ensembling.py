@@ -36,6 +36,7 @@ class Ensembling:
     """Losses of one architecture's R runs and their ensembles, means over N examples.
 
     Attributes:
+        place: of the architecture among all of the predictions, which decides its colour in figures.
         sizes, losses: k = 1, 2, 4, ... R, and the NLL of ensembles of k runs, mean over all or ``DRAWS`` of them.
         single: mean NLL of single runs, with Student's interval for other runs.
         whole: NLL of the ensemble of all runs, with its jackknife interval.
@@ -51,6 +52,7 @@ class Ensembling:
     """
 
     architecture: str
+    place: int
     runs: int
     sizes: tuple[int, ...]
     losses: tuple[float, ...]
@@ -88,6 +90,7 @@ def ensembling(predictions: Predictions, architecture: str, seed: int = 0) -> En
     sizes = sorted({1, runs, *(2**i for i in range(runs.bit_length()) if 2**i < runs)})
     found = Ensembling(
         architecture=architecture,
+        place=predictions.architectures.index(architecture),
         runs=runs,
         sizes=tuple(sizes),
         losses=tuple(float(by_size[size].mean()) for size in sizes),
