@@ -1,4 +1,4 @@
-"""Whose variance it is: stacked shares per score, and the chance of single runs per architecture."""
+"""Whose variance it is: stacked shares per score, and the noise of single runs per architecture."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ SHARES: Mapping[str, tuple[str, str, str]] = {
 LABELS: Mapping[str, str] = {
     "example": "example",
     "interaction": "example x architecture",
-    "noise": "chance between runs",
-    "interaction and noise": "example x architecture and chance",
+    "noise": "run noise",
+    "interaction and noise": "example x architecture and run noise",
 }
 LONGEST = 34
 
@@ -128,7 +128,7 @@ def _noise(axes: Axes, bars: Sequence[Bar], kinds: Sequence[str], places: np.nda
     most = axes.get_xlim()[1]
     axes.set_xlim(0, min(most, 1.02))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value * 100:.3g}")
-    axes.set_xlabel("chance, by architecture, %")
+    axes.set_xlabel("run noise, by architecture, %")
     axes.tick_params(axis="y", length=0)
 
 

@@ -439,7 +439,9 @@ def test_the_sentences_name_the_shares():
             f"{100 * part['value']:.0f} % ({100 * part['low']:.0f} to {100 * part['high']:.0f} %) is {words}"
         )
         assert wanted in first
-    assert any("Averaging 4 runs removes 75 %" in sentence for sentence in found.sentences)
+    assert any("Averaging 4 runs removes 75 % of the run noise" in sentence for sentence in found.sentences)
+    assert "chance" not in " ".join([*found.sentences, *(each.caption for each in found.listings)])
+    assert any("the correlation to expect with another such mean" in each.caption for each in found.listings)
     row = found.listings[0].rows[0]
     assert row[0] == "x"
     assert sum(value for value, _, _ in row[1:]) == pytest.approx(1)
@@ -450,7 +452,7 @@ def test_the_sentences_name_the_shares():
     [
         ({"a": 1}, "two runs or more", 0),
         ({"a": 3}, "compare two or more", 4),
-        ({"a": 1, "b": 1}, "cannot be told from chance", 1),
+        ({"a": 1, "b": 1}, "cannot be told from run noise", 1),
         ({"a": 2, "b": 3}, "do not contain", 4),
         ({"a": 3, "b": 1}, "train a second run", 4),
     ],

@@ -1,4 +1,4 @@
-"""Whose variance is it: the example's, the architecture's own view of it, or chance between runs?"""
+"""Whose variance is it: the example's, the architecture's own view of it, or run noise?"""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ NAME, TITLE = "variance", "Variance: example, architecture, run"
 IN_WORDS = {
     "example": "the example",
     "interaction": "the architecture's own view of it",
-    "noise": "chance between runs",
-    "interaction and noise": "the architecture's own view of it and chance between runs together",
+    "noise": "run noise",
+    "interaction and noise": "the architecture's own view of it and run noise together",
 }
 IN_HEADERS = {
     "interaction": "example x architecture",
-    "noise": "chance",
-    "interaction and noise": "example x architecture and chance",
+    "noise": "run noise",
+    "interaction and noise": "example x architecture and run noise",
 }
 AVERAGED = (1, 2, 5, 10)
 SPOKEN = 4
@@ -84,7 +84,7 @@ def _sentences(found: Sequence[VarianceComponents], varied: Sequence[VarianceCom
         said.append(f"The same for every example in every run, so without variance: {', '.join(constant)}.")
     if first.merged:
         said.append(
-            "With one run per architecture its own view cannot be told from chance: train two runs or more of each."
+            "With one run per architecture its own view cannot be told from run noise: train two runs or more of each."
         )
     elif len(first.runs) == 1:
         said.append(
@@ -124,7 +124,7 @@ def _averaging(each: VarianceComponents) -> str:
     runs, several = min(each.runs.values()), len(each.runs) > 1
     before, after = each.shares(), each.shares(runs)
     said = (
-        f"Averaging {runs} runs removes {100 * (1 - 1 / runs):.0f} % of the chance: of {each.score}, chance goes from "
+        f"Averaging {runs} runs removes {100 * (1 - 1 / runs):.0f} % of the run noise: of {each.score}, it goes from "
         f"{_percent(before['noise'].value)} to {_percent(after['noise'].value)} of the variance, the example from "
         f"{_percent(before['example'].value)} to {_percent(after['example'].value)}"
     )
@@ -174,14 +174,16 @@ def _averages(varied: Sequence[VarianceComponents]) -> Listing:
         *(f"G, {_runs(runs)}" for runs in AVERAGED),
     ]
     caption = (
-        "The example's share after averaging runs of one architecture; and G, the generalisability coefficient of the "
-        "mean over all architectures compared with so many runs each"
+        "The example's share after averaging runs of one architecture; and G, the generalisability coefficient "
+        "(the correlation to expect with another such mean), of the mean over all architectures compared with so many "
+        "runs each"
     )
     if not several:
         header, caption = (
             ["score", *(f"G, {_runs(runs)}" for runs in AVERAGED)],
             (
-                "G, the generalisability coefficient (here also the example's share) of the mean over so many runs"
+                "G, the generalisability coefficient of the mean over so many runs: the correlation to expect with "
+                "another such mean, here also the example's share"
             ),
         )
     else:
@@ -204,10 +206,10 @@ def _per_architecture(varied: Sequence[VarianceComponents]) -> Listing:
     rows: list[list[Cell]] = []
     for each in varied:
         for name, runs in each.runs.items():
-            rows.append([each.score, name, runs, _cell(_chance(each, name))])
+            rows.append([each.score, name, runs, _cell(_noise(each, name))])
     return Listing(
-        ["score", "architecture", "runs", "chance"], rows,
-        "Share of chance in the ranks of a single run, per architecture, with 95 % intervals",
+        ["score", "architecture", "runs", "run noise"], rows,
+        "Share of run noise in the ranks of a single run, per architecture, with 95 % intervals",
     )  # fmt: skip
 
 
@@ -229,8 +231,8 @@ def _raw(raw: Sequence[VarianceComponents]) -> Listing:
     )  # fmt: skip
 
 
-def _chance(each: VarianceComponents, architecture: str) -> Estimate:
-    """1 - reliability: the share of chance within one architecture."""
+def _noise(each: VarianceComponents, architecture: str) -> Estimate:
+    """1 - reliability: the share of run noise within one architecture."""
     reliability = each.reliability_of(architecture)
     return Estimate(1 - reliability.value, 1 - reliability.high, 1 - reliability.low)
 
@@ -240,7 +242,7 @@ def _figure(varied: Sequence[VarianceComponents]) -> Figure:
 
     bars = []
     for each in varied:
-        noise = {} if each.merged else {name: _chance(each, name) for name in each.runs}
+        noise = {} if each.merged else {name: _noise(each, name) for name in each.runs}
         bars.append(
             Bar(
                 each.score,
