@@ -13,6 +13,7 @@ from scoring.compare.run_scores import RunScores
 from scoring.errors import InputError, OutputTakenError, bad_value, name_some, unknown_name
 from scoring.examples import Examples
 from scoring.find_runs import find_runs, model_of, place_of, read_runs
+from scoring.plan import parse_columns
 from scoring.run import OPTIONS, SOURCE_OPTIONS, score
 from scoring.scorer import Scorer
 
@@ -81,14 +82,15 @@ def score_cells(
             (``cache``) are shared.
 
     Raises:
-        InputError: What ``score`` refuses, with the name of the architecture: a score that its model cannot have, or
-            signals that its runs did not keep.
+        InputError: Unknown scores; what ``score`` refuses, with the name of the architecture: a score that its model
+            cannot have, or signals that its runs did not keep.
     """
     if not architectures:
         raise bad_value("architectures", OWNER, {}, "at least one; find_architectures finds them")
     known = [name for name in (*OPTIONS, *SOURCE_OPTIONS) if name not in OWN]
     if unknown := sorted(options.keys() - set(known)):
         raise unknown_name("option", OWNER, unknown[0], known)
+    parse_columns(scorers)  # before the loop: a wrong name is no fault of the first architecture
     tables: dict[str, Path] = {}
     for name, folder in architectures.items():
         if Path(name).name != name or name.startswith("."):

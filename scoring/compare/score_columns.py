@@ -69,8 +69,8 @@ def read_tables(
         for name, table in tables.items()
     }
     _check_same_data(opened, allow_changed_data)
-    first = next(iter(opened.values()))
-    rows = {name: _rows(first, table, name) for name, table in opened.items()}
+    first_name, first = next(iter(opened.items()))
+    rows = {name: _rows(first, first_name, table, name) for name, table in opened.items()}
     columns, meanings, left_out = _columns(opened, None if scores is None else list(scores))
     keep = np.ones(len(first), dtype=np.bool_)
     ids_N = hash_ids(first.ids)
@@ -124,12 +124,13 @@ def _check_same_data(tables: Mapping[str, Columns], allow_changed_data: bool) ->
         )
 
 
-def _rows(first: Columns, table: Columns, name: str) -> npt.NDArray[np.int64] | None:
+def _rows(first: Columns, first_name: str, table: Columns, name: str) -> npt.NDArray[np.int64] | None:
     """Positions that put the rows of ``table`` into the order of ``first``; None if they are in it."""
     if len(first) == len(table) and np.array_equal(first.ids, table.ids):
         return None
-    find_rows(first.ids, table.ids, OWNER, "the table of the first architecture")
-    return find_rows(table.ids, first.ids, OWNER, f"the table of {name}")
+    one, other = f"the table of {first_name}", f"the table of {name}"
+    find_rows(first.ids, table.ids, f"{OWNER}: {other}", one)
+    return find_rows(table.ids, first.ids, f"{OWNER}: {one}", other)
 
 
 def _as_stored(ids_N: UInt64Array, rows: npt.NDArray[np.int64] | None) -> UInt64Array:

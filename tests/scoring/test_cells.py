@@ -158,6 +158,9 @@ def test_a_score_that_an_architecture_cannot_have_names_it(runs: Path, tmp_path:
         score_cells(DIGITS, "el2n", find_architectures(runs), tmp_path, per_run=False)
     with pytest.raises(InputError, match="can be that of a file, got 'a/b'"):
         score_cells(DIGITS, "el2n", {"a/b": runs / "mlp"}, tmp_path)
+    with pytest.raises(InputError) as unknown:
+        score_cells(DIGITS, "el2n,margni", find_architectures(runs), tmp_path)
+    assert "Did you mean 'margin'" in str(unknown.value) and "architecture" not in str(unknown.value)
     with pytest.raises(InputError, match="at least one"):
         score_cells(DIGITS, "el2n", {}, tmp_path)
 

@@ -95,8 +95,14 @@ def test_a_stored_table_refuses_what_is_no_score_table(tmp_path):
 
 def test_tables_of_other_examples_or_other_data_are_refused():
     mlp = run_table(MLP, fingerprint="a")
-    with pytest.raises(InputError, match="20 that are not there"):
-        RunScores.of_tables({"mlp": mlp, "cnn": run_table(CNN, np.arange(20) + 100)})
+    shorter = run_table({name: values[:, 1:] for name, values in CNN.items()}, np.arange(1, 20))
+    for cnn, words in (
+        (run_table(CNN, np.arange(20) + 100), "the table of cnn: ids must be in the table of mlp, got 20 that are"),
+        (shorter, r"the table of mlp: ids must be in the table of cnn, got 1 that are not there: 0"),
+        (run_table(CNN, np.arange(20).astype(str)), "the table of cnn: ids must be integers as in the table of mlp"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=words):
+            RunScores.of_tables({"mlp": mlp, "cnn": cnn})
     with pytest.raises(InputError, match="mlp and cnn have different fingerprints"):
         RunScores.of_tables({"mlp": mlp, "cnn": run_table(CNN, fingerprint="b")})
     changed = RunScores.of_tables(
