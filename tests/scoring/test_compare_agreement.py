@@ -518,6 +518,22 @@ def test_intervals_beside_a_column_cover():
     assert np.mean(hits, axis=0).min() >= 0.93, np.mean(hits, axis=0)
 
 
+def test_the_strongest_of_many_correlations_are_listed():
+    values, outside, _ = beside_world(n=40)
+    values |= {f"s{i}": values["loss"] + i * values["odd"] for i in range(1, 13)}
+    scores = as_scores(values)
+    made = beside_section(
+        scores, Request(beside=ScoreTable.from_columns(scores.ids, {"y": outside[:40]}, "hard"))
+    )
+    rho = sorted(
+        (abs(each["averaged"]["value"]) for each in made.document["columns"]["y"]["scores"]), reverse=True
+    )
+    assert len(rho) == 14 and "the 12 strongest; all 14 are in summary.json" in made.listings[0].caption
+    assert [abs(float(row[3].split()[0])) for row in made.listings[0].rows] == pytest.approx(
+        rho[:12], abs=1e-3
+    )
+
+
 def test_columns_that_say_nothing():
     values, outside, _ = beside_world(n=40)
     scores = as_scores(values)

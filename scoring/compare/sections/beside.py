@@ -19,12 +19,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAME, TITLE = "beside", "Beside columns from elsewhere"
+MOST_ROWS = 12
+"""The strongest correlations with a column that are listed."""
 
 
 def section(scores: RunScores, request: Request) -> Section:
     """Spearman correlation of every score with every column of ``request.beside``, raw and corrected."""
     if request.beside is None:
-        said = "There are no columns from elsewhere: pass beside= a score table of published scores or human votes."
+        said = (
+            "There are no columns from elsewhere: give a score table of published scores or human votes as beside, or "
+            "--beside."
+        )
         return Section(NAME, TITLE, [said])
     columns = externals(scores, request.beside)
     if not columns:
@@ -90,7 +95,10 @@ def _listing(name: str, rows: Sequence[Beside]) -> Listing:
         for each in sorted(rows, key=_strength)
     ]  # fmt: skip
     header = ["score", "architecture", "single run", "averaged (95 %)", "reliability", "corrected (95 %)"]
-    return Listing(header, cells, f"Spearman correlation with {name}, {rows[0].examples:,} examples")
+    caption = f"Spearman correlation with {name}, {rows[0].examples:,} examples"
+    if len(cells) > MOST_ROWS:
+        caption += f": the {MOST_ROWS} strongest; all {len(cells)} are in summary.json"
+    return Listing(header, cells[:MOST_ROWS], caption)
 
 
 def _strength(each: Beside) -> tuple[bool, float, str, str]:
