@@ -364,6 +364,24 @@ def test_the_section_answers_in_words_tables_and_figures():
     json.dumps(found.document, allow_nan=False)
 
 
+def test_listings_of_many_checks_have_one_proxy_per_score():
+    scores = world(100, scores=tuple(f"s{i}" for i in range(13)))
+    found = section(scores, Request(proxies=("tiny", "small", "large")))
+    checks = found.document["checks"]
+    assert len(checks) == 26
+    best = {}
+    for check in checks:
+        fits = check["verdict"] == "yes"
+        rank = (fits, 0 if fits else check["overlap"]["value"])
+        if check["score"] not in best or rank > best[check["score"]][0]:
+            best[check["score"]] = rank, check["overlap"]["value"], check["proxy"]
+    for each in found.listings:
+        assert len(each.rows) == 12 and "all 26 checks are in summary.json" in each.caption
+        assert all(row[1] == best[row[0]][2] for row in each.rows)
+    kept = [row[3] for row in found.listings[0].rows]
+    assert kept == sorted((overlap for _, overlap, _ in best.values()), reverse=True)[:12]
+
+
 def test_figures_are_drawn_for_few_and_many(tmp_path: Path):
     pytest.importorskip("matplotlib")
     from scoring.plots.style import save

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 TITLE = "May a small model score for a large one?"
 NAME = "proxy"
+MOST_ROWS = 12
+"""A longer listing is cut to one proxy per score."""
 MOST_SENTENCES = 6
 """Of more pairs of score and proxy only the first score is told in words; the listing has all."""
 
@@ -33,7 +35,8 @@ def section(scores: RunScores, request: Request) -> Section:
     checks = proxy_checks(scores, request.proxies, keep=request.keep, seed=request.seed)
     told = checks if len(checks) <= MOST_SENTENCES else [c for c in checks if c.score == checks[0].score]
     sentences = [*verdict_sentences(checks), *(check_sentence(check, request.keep) for check in told)]
-    listings = [_kept_listing(checks, request.keep), _rank_listing(checks)]
+    listed, cut = _telling(checks)
+    listings = [_kept_listing(listed, request.keep, cut), _rank_listing(listed, cut)]
     figures: dict[str, Callable[[], Figure]] = {"proxy_kept": partial(_draw_kept, checks)}
     document: dict[str, Any] = {"checks": [_check_document(check) for check in checks], "margin": MARGIN}
     predictions = request.predictions
@@ -63,9 +66,7 @@ def _why_not(scores: RunScores, request: Request) -> str | None:
     if len(scores.architectures) < 2:
         return "There is one architecture; a proxy check needs the scores of a cheaper one and of the target."
     if len(request.proxies) < 2:
-        return (
-            "No proxies are named: give proxies= (--proxies), architectures from the cheapest to the target."
-        )
+        return "No proxies are named: give architectures from the cheapest to the target as proxies, or --proxies."
     if kept_count(request.keep, len(scores)) == len(scores):
         return f"All {len(scores)} examples are kept, whatever scores them."
     return None
@@ -123,7 +124,23 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names)
 
 
-def _kept_listing(checks: Sequence[ProxyCheck], keep: float) -> Listing:
+def _telling(checks: Sequence[ProxyCheck]) -> tuple[Sequence[ProxyCheck], str]:
+    """Of many checks one per score: the cheapest proxy that will do, else the one that keeps most; and so in words."""
+    if len(checks) <= MOST_ROWS:
+        return checks, ""
+    chosen: dict[str, ProxyCheck] = {}
+    for check in checks:
+        before = chosen.setdefault(check.score, check)
+        if before.verdict != "yes" and (check.verdict == "yes" or check.overlap.value > before.overlap.value):
+            chosen[check.score] = check
+    which = "of every score the cheapest proxy that will do, else the one that keeps most"
+    few = sorted(chosen.values(), key=lambda check: -check.overlap.value)
+    if len(few) > MOST_ROWS:
+        few, which = few[:MOST_ROWS], f"{which}, of the {MOST_ROWS} scores where that keeps most"
+    return few, f". Listed: {which}; all {len(checks)} checks are in summary.json"
+
+
+def _kept_listing(checks: Sequence[ProxyCheck], keep: float, cut: str) -> Listing:
     rows: list[list[Cell]] = [
         [
             c.score, c.proxy, c.verdict, c.overlap.value, *ends(c.overlap), c.ceiling.value, *ends(c.ceiling),
@@ -136,12 +153,12 @@ def _kept_listing(checks: Sequence[ProxyCheck], keep: float) -> Listing:
     ]  # fmt: skip
     caption = (
         f"Share of the {percent(keep)} that {checks[0].target} keeps, with 95 % intervals over runs; by chance "
-        f"{percent(checks[0].chance)}"
+        f"{percent(checks[0].chance)}{cut}"
     )
     return Listing(header, rows, caption)
 
 
-def _rank_listing(checks: Sequence[ProxyCheck]) -> Listing:
+def _rank_listing(checks: Sequence[ProxyCheck], cut: str) -> Listing:
     rows: list[list[Cell]] = [
         [
             c.score, c.proxy, c.rho_single, c.rho_mean, c.rho_corrected.value, *ends(c.rho_corrected),
@@ -153,7 +170,10 @@ def _rank_listing(checks: Sequence[ProxyCheck]) -> Listing:
         "score", "proxy", "one run", "mean over runs", "corrected", "from", "to", "proxy, run to run",
         "target, run to run",
     ]  # fmt: skip
-    caption = f"Spearman correlation with the mean score of {checks[0].target}; single runs, corrected for attenuation"
+    target = checks[0].target
+    caption = (
+        f"Spearman correlation with the mean score of {target}; single runs, corrected for attenuation{cut}"
+    )
     return Listing(header, rows, caption)
 
 
