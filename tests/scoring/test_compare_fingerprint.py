@@ -309,6 +309,27 @@ def test_section_answers_and_can_be_read_as_a_fingerprint(tmp_path):
     assert first == second
 
 
+def test_section_says_why_a_score_was_chosen_that_needs_more_examples():
+    rng = np.random.default_rng(0)
+    line, split = ({a: np.empty((5, 40)) for a in "abc"} for _ in range(2))
+    for k, a in enumerate("abc"):
+        line[a] = k + 0.1 * rng.normal(size=(5, 40))
+        split[a] = (np.arange(40) % 2 == k) + 0.001 * rng.normal(size=(5, 40))
+    both = section(RunScores.of_arrays({"line": line, "split": split}), Request())
+    assert both.document["fingerprint"]["score"] == "split"
+    assert len(both.document["fingerprint"]["ids"]) > 1
+    assert both.sentences[0].endswith(
+        "split is used, since its examples set the architectures apart most clearly, though 1 of 2 scores, "
+        "by narrower margins, needs fewer."
+    )
+    clear = section(
+        RunScores.of_arrays({"line": line, "noise": {a: rng.normal(size=(5, 40)) for a in line}}), Request()
+    )
+    assert clear.sentences[0].endswith(
+        "line is used, since its examples set the architectures apart most clearly."
+    )
+
+
 def test_section_claims_nothing_of_noise():
     """The best of many sizes, in folds that share runs, was better than chance by its interval in a quarter of them."""
     claims = 0

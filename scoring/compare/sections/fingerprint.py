@@ -46,7 +46,7 @@ def section(scores: RunScores, request: Request) -> Section:
     made = made_from(used, each, _of(of), REACH)
     known = chosen_in_folds(each) if len(each) > 1 else each[0]
     by_rank = on_held_out_runs(used, made.score, of="ranks", **options) if of == "values" else None
-    sentences = [_answer(made, known, used), _honesty(known, each, request)]
+    sentences = [_answer(made, known, used, each), _honesty(known, each, request)]
     if by_rank is not None:
         sentences.append(_ranks(by_rank, made))
     if left := [name for name in scores.architectures if name not in kinds]:
@@ -84,7 +84,7 @@ def _why_not(scores: RunScores) -> str:
     few = ", ".join(f"{name} has {len(runs)}" for name, runs in scores.runs.items())
     return (
         "A fingerprint is tested on runs that had no part in choosing it, so two architectures need at least two runs "
-        f"each ({few}); train more seeds and score them with per_run=True (--per-run)."
+        f"each ({few}); train more seeds and score them with per_run=True, or --per-run."
     )
 
 
@@ -105,7 +105,7 @@ def _chance(scores: RunScores) -> float:
     return max(counts) / sum(counts)
 
 
-def _answer(made: Fingerprint, known: Tested, scores: RunScores) -> str:
+def _answer(made: Fingerprint, known: Tested, scores: RunScores, each: Sequence[Tested]) -> str:
     found, (low, high) = made.accuracy, made.accuracy["interval"]
     right = found["right"][found["sizes"].index(found["size"])]
     chance = _chance(scores)
@@ -125,7 +125,13 @@ def _answer(made: Fingerprint, known: Tested, scores: RunScores) -> str:
             f"Up to {known.sizes[-1]} examples do not name {REACHED} of the held-out runs of {names} rightly; "
             f"{size} name {share}."
         )
-    by = "" if len(scores.scores) == 1 else f"; of all runs together {made.score} separates best"
+    by = ""
+    if len(each) > 1:
+        by = f"; {made.score} is used, since its examples set the architectures apart most clearly"
+        fewer = sum((least := one.fewest(REACH)) is not None and least < len(made) for one in each)
+        if fewer:
+            need = "needs" if fewer == 1 else "need"
+            by += f", though {fewer} of {len(each)} scores, by narrower margins, {need} fewer"
     return f"{size} {'tells' if len(made) == 1 else 'tell'} {names} apart: right for {share}{by}."
 
 
