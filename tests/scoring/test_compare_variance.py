@@ -442,6 +442,11 @@ def test_the_sentences_name_the_shares():
     assert any("Averaging 4 runs removes 75 % of the run noise" in sentence for sentence in found.sentences)
     assert "chance" not in " ".join([*found.sentences, *(each.caption for each in found.listings)])
     assert any("the correlation to expect with another such mean" in each.caption for each in found.listings)
+    noise, reliability = found.listings[2], found.document["ranks"][0]["reliability"]
+    assert list(noise.header) == ["score", "a, 4 runs", "b, 5 runs"]
+    assert [cell[0] for cell in noise.rows[0][1:]] == pytest.approx(
+        [1 - reliability[name]["value"] for name in "ab"]
+    )
     row = found.listings[0].rows[0]
     assert row[0] == "x"
     assert sum(value for value, _, _ in row[1:]) == pytest.approx(1)

@@ -203,12 +203,13 @@ def _averages(varied: Sequence[VarianceComponents]) -> Listing:
 
 
 def _per_architecture(varied: Sequence[VarianceComponents]) -> Listing:
-    rows: list[list[Cell]] = []
-    for each in varied:
-        for name, runs in each.runs.items():
-            rows.append([each.score, name, runs, _cell(_noise(each, name))])
+    kinds = varied[0].runs
+    rows: list[list[Cell]] = [
+        [each.score, *(_cell(_noise(each, name)) if name in each.runs else None for name in kinds)]
+        for each in varied
+    ]
     return Listing(
-        ["score", "architecture", "runs", "run noise"], rows,
+        ["score", *(f"{name}, {_runs(runs)}" for name, runs in kinds.items())], rows,
         "Share of run noise in the ranks of a single run, per architecture, with 95 % intervals",
     )  # fmt: skip
 
