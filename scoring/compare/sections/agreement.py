@@ -77,7 +77,9 @@ def _scores_listing(cells: Sequence[CellAgreement]) -> Listing:
     """A row per score and architecture: reliability, mean agreement with the other scores, the closest of them."""
     single = any(found.between is not None for found in cells)
     listed = [(float(mean), found, i) for found in cells for i, mean in enumerate(_mean_with_others(found))]
-    least, cut = _least([(found.names[i], mean, (mean, found, i)) for mean, found, i in listed])
+    least, cut = _least(
+        [(found.names[i], mean, (mean, found, i)) for mean, found, i in listed], "architecture"
+    )
     rows: list[list[Cell]] = []
     for mean, found, i in least:
         row: list[Cell] = [found.names[i], *([found.architecture] if len(cells) > 1 else [])]
@@ -110,7 +112,7 @@ def _mean_with_others(found: CellAgreement) -> Floats:
         return np.asarray(np.where(known, rho, 0).sum(axis=1) / known.sum(axis=1))
 
 
-def _least(rows: Sequence[tuple[str, float | None, Row]]) -> tuple[list[Row], str]:
+def _least(rows: Sequence[tuple[str, float | None, Row]], what: str) -> tuple[list[Row], str]:
     """Of (score, agreement, row) the lowest row of every score, then of all, if there are many; and what was done."""
     if len(rows) <= MOST_ROWS:
         return [row for _, _, row in rows], ""
@@ -123,14 +125,14 @@ def _least(rows: Sequence[tuple[str, float | None, Row]]) -> tuple[list[Row], st
         if score not in lowest or known(value) < lowest[score][0]:
             lowest[score] = known(value), row
     if len(lowest) <= MOST_ROWS:
-        return [row for _, row in lowest.values()], "of every score what agrees least"
+        return [row for _, row in lowest.values()], f"of every score the {what} where it agrees least"
     chosen = sorted(lowest.values(), key=lambda each: each[0])[:MOST_ROWS]
     return [row for _, row in chosen], f"the {MOST_ROWS} scores that agree least, each where it does"
 
 
 def _across_listing(across: Sequence[AcrossAgreement]) -> Listing:
     listed = [row for found in across for row in _across_rows(found)]
-    rows, cut = _least([(row["score"], row["averaged"], row) for row in listed])
+    rows, cut = _least([(row["score"], row["averaged"], row) for row in listed], "pair")
     header = ["score", "a", "b", "single run", "averaged (95 %)", "corrected (95 %)", "Kendall", "Jaccard"]
     which = f": {cut}; all {len(listed)} are in agreement_architectures.parquet" if cut else ""
     return Listing(
