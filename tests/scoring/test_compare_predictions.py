@@ -237,7 +237,7 @@ def test_the_section_answers_in_words_tables_and_figures():
     found = section(None, Request(predictions=given, shown=5))
     assert "two runs of mlp" in found.sentences[0] and "of 60 examples" in found.sentences[0]
     assert "Error consistency" in found.sentences[2]
-    assert any("Suspected label errors" in sentence for sentence in found.sentences)
+    assert any("contradicts the label of" in sentence for sentence in found.sentences)
     assert [len(listing.rows) for listing in found.listings] == [5, 4, 5]
     assert all(len(row) == len(each.header) for each in found.listings for row in each.rows)
     rows = found.tables["predictions_examples"]

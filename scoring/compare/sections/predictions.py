@@ -210,9 +210,9 @@ def _suspect_sentence(predictions: Predictions, suspects: Any, agreed: Any) -> s
     if not len(suspects):
         return f"The consensus of all {runs} runs is the gold label of every example: none is suspect."
     return (
-        f"Suspected label errors: the consensus of all {runs} runs contradicts the label of {len(suspects):,} of "
-        f"{len(predictions):,} examples, and for {len(agreed):,} of them every run predicts the same other class. "
-        "Truly ambiguous examples look the same."
+        f"The consensus of all {runs} runs contradicts the label of {len(suspects):,} of {len(predictions):,} examples; "
+        f"for {len(agreed):,} of them every run predicts the same other class. The latter are the first to check for "
+        "wrong labels; hard and ambiguous examples look the same."
     )
 
 
