@@ -211,8 +211,8 @@ def _suspect_sentence(predictions: Predictions, suspects: Any, agreed: Any) -> s
         return f"The consensus of all {runs} runs is the gold label of every example: none is suspect."
     return (
         f"The consensus of all {runs} runs contradicts the label of {len(suspects):,} of {len(predictions):,} "
-        f"examples; for {len(agreed):,} of them every run predicts the same other class, which are the first to check for "
-        "wrong labels; hard and ambiguous examples look the same."
+        f"examples; for {len(agreed):,} of them every run predicts the same other class, which are the first to check "
+        "for wrong labels; hard and ambiguous examples look the same."
     )
 
 
