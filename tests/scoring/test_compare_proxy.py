@@ -353,7 +353,7 @@ def two_widths():
 def test_the_section_answers_in_words_tables_and_figures():
     request = Request(proxies=("small", "large"), predictions=two_widths())
     found = section(world(2_000, interaction=0.02, noise=0.3, scores=("el2n", "loss")), request)
-    assert found.sentences[0] == "May a cheaper architecture score for large? small may by el2n, loss."
+    assert found.sentences[0] == "small may score for large by el2n, loss."
     assert "Scoring el2n with small (4 runs) keeps" in found.sentences[2]
     assert "chance is 30 %: yes" in found.sentences[2]
     assert "no number of runs of small removes it" in found.sentences[-1]

@@ -88,13 +88,16 @@ def verdict_sentences(checks: Sequence[ProxyCheck]) -> list[str]:
         else:
             unclear.append(score)
     order = list(dict.fromkeys(check.proxy for check in checks))
-    parts = [f"{name} may by {_listed(cheapest[name])}" for name in order if name in cheapest]
-    if unclear:
-        parts.append(f"by {_listed(unclear)} it cannot be told")
+    parts = [
+        f"{name} may score for {target} by {_listed(cheapest[name])}" for name in order if name in cheapest
+    ]
     if refused:
-        parts.append(f"by {_listed(refused)} none may")
+        parts.append(f"no cheaper architecture may score for {target} by {_listed(refused)}")
+    if unclear:
+        parts.append(f"whether one may score by {_listed(unclear)} cannot be told")
+    said = "; ".join(parts)
     return [
-        f"May a cheaper architecture score for {target}? {'; '.join(parts)}.",
+        f"{said if cheapest else said[0].upper() + said[1:]}.",
         f"A proxy will do if, by the 95 % interval over runs, it loses at most {100 * checks[0].margin:.3g} points of "
         "the kept set beyond what fresh runs of the target itself would lose; it will not if it loses more.",
     ]
