@@ -55,7 +55,7 @@ def write_record(name: str, claim: str, results: Mapping[str, Any], seeds: Seque
         "name": name,
         "claim": claim,
         "date": time.strftime("%Y-%m-%d"),
-        "command": shlex.join(["python", "-m", f"benchmarks.{name}", *sys.argv[1:]]),
+        "command": shlex.join(["python", "-m", f"benchmarks.{name}", *map(_portable, sys.argv[1:])]),
         "commit": _git("rev-parse", "HEAD"),
         "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "hardware": {"cpu": _cpu(), "cores": os.cpu_count(), "gpu": _gpu()},
@@ -71,6 +71,11 @@ def write_record(name: str, claim: str, results: Mapping[str, Any], seeds: Seque
     print(json.dumps(results, indent=2))
     print(f"record: {path.relative_to(RECORDS.parent.parent)}")
     return path
+
+
+def _portable(argument: str) -> str:
+    """A path of this machine by its last name alone."""
+    return Path(argument).name if Path(argument).is_absolute() else argument
 
 
 def _git(*arguments: str) -> str:
