@@ -71,6 +71,7 @@ def save(figure: Figure, path: str | Path) -> Path:
 
 
 def new_figure(width: float, height: float) -> Figure:
+    """A white figure of so many inches that belongs to no window; axes find their places by themselves."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -80,6 +81,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def style() -> AbstractContextManager[None]:
+    """A block with the settings of all figures; those of the caller are back after it."""
     try:
         import matplotlib
     except ImportError as error:

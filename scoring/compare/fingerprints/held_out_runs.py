@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import special
+from scipy import stats
 
 from scoring.compare.fingerprints.centroids import Centroids, Ints, Sums
 from scoring.compare.ranks import Floats
@@ -79,12 +79,8 @@ class Tested:
 
 def wilson(right: int, total: int, level: float = 0.95) -> tuple[float, float]:
     """Interval of a share, Wilson 1927: it stays inside [0, 1] and keeps a width where all are right."""
-    z = float(special.ndtri((1 + level) / 2))
-    share = right / total
-    middle = (share + z**2 / (2 * total)) / (1 + z**2 / total)
-    half = z / (1 + z**2 / total) * np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
-    low = 0.0 if right == 0 else float(middle - half)
-    return low, (1.0 if right == total else float(middle + half))
+    found = stats.binomtest(right, total).proportion_ci(level, method="wilson")
+    return float(found.low), float(found.high)
 
 
 def read(scores: RunScores, score: str, of: Of) -> list[Floats]:

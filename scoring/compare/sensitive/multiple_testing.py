@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 from scoring.compare.ranks import Floats
 from scoring.errors import bad_value
@@ -22,11 +23,7 @@ def benjamini_hochberg(p_N: npt.ArrayLike) -> Floats:
     p = np.asarray(p_N, dtype=np.float64)
     if p.ndim != 1 or not ((p >= 0) & (p <= 1)).all():
         raise bad_value("p_N", "benjamini_hochberg", p.shape, "a row of p-values between 0 and 1")
-    order = np.argsort(p, kind="stable")
-    stepped = p[order] * len(p) / np.arange(1, len(p) + 1)
-    q = np.empty_like(p)
-    q[order] = np.minimum(np.minimum.accumulate(stepped[::-1])[::-1], 1)
-    return q
+    return np.asarray(stats.false_discovery_control(p, method="bh"))
 
 
 def simes(p_TN: npt.ArrayLike) -> Floats:
