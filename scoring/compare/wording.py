@@ -44,3 +44,8 @@ def decimal(found: Estimate) -> str:
 def ends(found: Estimate) -> tuple[float | None, float | None]:
     """Both ends of the interval, for cells of a listing."""
     return found.interval if found.firm else (None, None)
+
+
+def count_of_runs(count: int) -> str:
+    """``1 run``, ``4 runs``."""
+    return f"{count} run" if count == 1 else f"{count} runs"

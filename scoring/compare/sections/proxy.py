@@ -14,7 +14,7 @@ from scoring.compare.predictions.ensembling import Ensembling, ensembling, left_
 from scoring.compare.proxy import MARGIN, ProxyCheck, proxy_checks
 from scoring.compare.run_scores import RunScores
 from scoring.compare.section import Cell, Listing, Request, Section
-from scoring.compare.wording import decimal, ends, percent, percent_estimate
+from scoring.compare.wording import count_of_runs, decimal, ends, percent, percent_estimate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -111,14 +111,10 @@ def check_sentence(check: ProxyCheck, keep: float) -> str:
         else f"{check.target} agrees with itself on {percent_estimate(check.ceiling)}"
     )
     return (
-        f"Scoring {check.score} with {check.proxy} ({_runs(check.proxy_runs)}) keeps {percent_estimate(check.overlap)} "
-        f"of what {check.target} ({_runs(check.target_runs)}) would keep at {percent(keep)}; {ceiling}, chance is "
-        f"{percent(check.chance)}: {check.verdict} ({check.reason})."
+        f"Scoring {check.score} with {check.proxy} ({count_of_runs(check.proxy_runs)}) keeps "
+        f"{percent_estimate(check.overlap)} of what {check.target} ({count_of_runs(check.target_runs)}) would keep at "
+        f"{percent(keep)}; {ceiling}, chance is {percent(check.chance)}: {check.verdict} ({check.reason})."
     )
-
-
-def _runs(count: int) -> str:
-    return f"{count} run" if count == 1 else f"{count} runs"
 
 
 def _listed(names: Sequence[str]) -> str:

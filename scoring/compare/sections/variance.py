@@ -12,6 +12,7 @@ from scoring.compare.run_scores import RunScores
 from scoring.compare.section import Cell, Listing, Request, Section
 from scoring.compare.variance.moments import Estimate
 from scoring.compare.variance.shares import VarianceComponents, variance_components
+from scoring.compare.wording import count_of_runs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -170,8 +171,8 @@ def _averages(varied: Sequence[VarianceComponents]) -> Listing:
     several = len(varied[0].runs) > 1
     header = [
         "score",
-        *(f"example, {_runs(runs)}" for runs in AVERAGED),
-        *(f"G, {_runs(runs)}" for runs in AVERAGED),
+        *(f"example, {count_of_runs(runs)}" for runs in AVERAGED),
+        *(f"G, {count_of_runs(runs)}" for runs in AVERAGED),
     ]
     caption = (
         "The example's share after averaging runs of one architecture; and G, the generalisability coefficient "
@@ -180,7 +181,7 @@ def _averages(varied: Sequence[VarianceComponents]) -> Listing:
     )
     if not several:
         header, caption = (
-            ["score", *(f"G, {_runs(runs)}" for runs in AVERAGED)],
+            ["score", *(f"G, {count_of_runs(runs)}" for runs in AVERAGED)],
             (
                 "G, the generalisability coefficient of the mean over so many runs: the correlation to expect with "
                 "another such mean, here also the example's share"
@@ -209,7 +210,7 @@ def _per_architecture(varied: Sequence[VarianceComponents]) -> Listing:
         for each in varied
     ]
     return Listing(
-        ["score", *(f"{name}, {_runs(runs)}" for name, runs in kinds.items())], rows,
+        ["score", *(f"{name}, {count_of_runs(runs)}" for name, runs in kinds.items())], rows,
         "Share of run noise in the ranks of a single run, per architecture, with 95 % intervals",
     )  # fmt: skip
 
@@ -285,7 +286,3 @@ def _cell(part: Estimate, scale: Callable[[float], float] = float) -> Cell:
 
 def _known(value: float) -> float | None:
     return None if np.isnan(value) else value
-
-
-def _runs(count: int) -> str:
-    return f"{count} run" if count == 1 else f"{count} runs"
