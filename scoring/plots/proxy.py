@@ -153,7 +153,7 @@ def _logarithmic(axes: Axes) -> None:
 
 
 def ensemble_curves(found: Sequence[Ensembling]) -> Figure:
-    """Loss of ensembles against the number of runs in them; at the right edge that of infinitely many.
+    """Loss of ensembles against the number of runs in them; at the right edge, if known, that of infinitely many.
 
     The dashed line is one run of the target, the last of the architectures: what stays above it is bias.
     """
@@ -182,9 +182,11 @@ def ensemble_curves(found: Sequence[Ensembling]) -> Figure:
                 axes.plot([at, at], [low, high], color=colour, linewidth=1.3)
             axes.plot(at, each.infinite.value, marker, color=colour, markersize=6, markerfacecolor="white")
         axes.set_xscale("log", base=2)
-        axes.set_xticks([*ticks, far], [*(f"{size}" for size in ticks), "infinitely\nmany"])
+        names = [f"{size}" for size in ticks]
+        known = any(each.infinite is not None for each in found)
+        axes.set_xticks([*ticks, far] if known else ticks, [*names, "infinitely\nmany"] if known else names)
         axes.minorticks_off()
-        axes.set_xlim(0.85, far * 1.35)
+        axes.set_xlim(0.85, (far if known else largest) * 1.35)
         _logarithmic(axes)
         axes.set_xlabel("runs in the ensemble")
         axes.set_ylabel("negative log-likelihood, nats")
