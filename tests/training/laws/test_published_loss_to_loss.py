@@ -5,7 +5,8 @@ import pytest
 
 from training.laws.catalog import form_named
 from training.laws.fit import fit
-from training.laws.loss_to_loss import Series, floor, map_losses, pair, relate, translate
+from training.laws.loss_to_loss.loss_map import map_losses, relate, translate
+from training.laws.loss_to_loss.pairing import Series, floor, pair
 from training.laws.run_table import read_run_table
 
 

@@ -10,7 +10,8 @@ from training.laws.catalog import form_named
 from training.laws.evaluation import evaluate
 from training.laws.fit import Outliers, fit
 from training.laws.isoflop import isoflop_optima, power_exponent
-from training.laws.loss_to_loss import Series, map_losses, pair, relate, translate
+from training.laws.loss_to_loss.loss_map import map_losses, relate, translate
+from training.laws.loss_to_loss.pairing import Series, pair
 from training.laws.run_table import make_run_table
 from training.laws.variable_projection import variable_projection
 

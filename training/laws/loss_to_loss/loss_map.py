@@ -1,11 +1,4 @@
-"""Loss-to-loss prediction (Brandfonbrener et al. 2024): y - E1 = K (x - E0)^kappa for two losses x and y.
-
-Two series of losses are paired, and which series they are makes the three pairings of the paper:
-
-- train to train: the training losses of models of two corpora, paired by equal (N, D);
-- train to test: training loss and another loss of the same models;
-- test to test: one loss of models of two corpora, paired by equal (N, D).
-"""
+"""Loss-to-loss prediction (Brandfonbrener et al. 2024): y - E1 = K (x - E0)^kappa for two losses x and y."""
 
 from __future__ import annotations
 
@@ -18,22 +11,12 @@ import numpy.typing as npt
 from scoring.errors import InputError
 from training.laws.cautions import Caution
 from training.laws.fit import Fit, fit
-from training.laws.form import Array, Form
+from training.laws.form import Array
 from training.laws.forms.kaplan import kaplan_offset
 from training.laws.forms.power import power
 from training.laws.forms.shifted_power import shifted_power
+from training.laws.loss_to_loss.pairing import Series, floor, pair
 from training.laws.run_table import RunTable
-
-
-@dataclass(frozen=True)
-class Series:
-    """The losses of one metric over the models trained on one corpus."""
-
-    corpus: str
-    metric: str
-
-    def of(self, table: RunTable) -> RunTable:
-        return table.where(corpus=self.corpus).where(metric=self.metric)
 
 
 @dataclass(frozen=True)
@@ -58,36 +41,6 @@ class LossMap:
     @property
     def cautions(self) -> tuple[Caution, ...]:
         return self.fitted.cautions
-
-
-def pair(
-    table: RunTable, source: Series, target: Series, by: Sequence[str] = ("N", "D")
-) -> tuple[Array, Array, list[tuple[float, ...]]]:
-    """Losses of two series at equal ``by`` (``("C",)`` pairs by compute), and the keys, ascending.
-
-    A series that has two runs of the same key is an error: which of them to pair is not for a join to guess.
-    """
-    x, y = (_keyed(series.of(table), by, series) for series in (source, target))
-    keys = sorted(x.keys() & y.keys())
-    if not keys:
-        raise InputError(f"loss_to_loss: no run of {source} has the same {', '.join(by)} as one of {target}.")
-    return np.array([x[key] for key in keys]), np.array([y[key] for key in keys]), keys
-
-
-def _keyed(rows: RunTable, by: Sequence[str], series: Series) -> dict[tuple[float, ...], float]:
-    keys = list(zip(*(rows[name].tolist() for name in by)))
-    if len(set(keys)) < len(keys):
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise InputError(
-            f"loss_to_loss: {series} has several runs at {', '.join(by)} = {twice}; keep one of them."
-        )
-    return dict(zip(keys, rows["value"].tolist()))
-
-
-def floor(table: RunTable, series: Series, form: Form | None = None) -> float:
-    """The irreducible loss E of a series: that of a Kaplan law with offset, Huber on logs, fitted to all its runs."""
-    rows = series.of(table)
-    return fit(form or kaplan_offset(), rows.inputs, rows["value"]).parameters["E"]
 
 
 def map_losses(x: npt.ArrayLike, y: npt.ArrayLike, E0: float, E1: float | None = None) -> LossMap:

@@ -1,0 +1,1 @@
+"""Predicting one loss from another: pairs of losses, the maps between them, and what they are worth."""
