@@ -16,7 +16,7 @@ from training.laws.solve import solve
 if TYPE_CHECKING:
     from training.laws.fit import Fit
 
-Code = Literal["few_runs", "at_bound", "wide", "starts_disagree", "unrelated", "flat"]
+Code = Literal["few_runs", "at_bound", "wide", "starts_disagree", "unrelated", "flat", "extrapolation"]
 
 SPARE_RUNS = 3
 WIDEST_FACTOR = 3.0
@@ -26,10 +26,11 @@ CHANCE = 1e-3
 
 @dataclass(frozen=True)
 class Caution:
-    """A reason not to trust a law: a code to test for and a sentence to read."""
+    """A reason not to trust a law: a code to test for, a sentence to read, and the parameter it is about, if one."""
 
     code: Code
     text: str
+    parameter: str = ""
 
     def __str__(self) -> str:
         return self.text
@@ -87,7 +88,8 @@ def wide(fitted: Fit) -> list[Caution]:
             )
         if not factor <= WIDEST_FACTOR:
             said = f"a factor of {factor:.1f}" if factor < 1e3 else "all sizes"
-            found.append(Caution("wide", f"{p.name} is hardly determined: its 95 % interval spans {said}."))
+            text = f"{p.name} is hardly determined: its 95 % interval spans {said}."
+            found.append(Caution("wide", text, p.name))
     return found
 
 

@@ -17,10 +17,14 @@ from training.laws.inputs import complete
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Predictions of T held-out runs against what they were; ``rows_T`` are their places in the runs given."""
+    """Predictions of T held-out runs against what they were.
+
+    ``rows_T`` are their places in the runs given, ``inputs`` what the law reads of them.
+    """
 
     fitted: Fit
     rows_T: npt.NDArray[np.int64]
+    inputs: Mapping[str, Array]
     predicted_T: Array
     actual_T: Array
 
@@ -79,5 +83,5 @@ def evaluate(
         options["weights"] = np.asarray(options["weights"])[mask]
     fitted = fit(form, {name: column[mask] for name, column in columns.items()}, outcome[mask], **options)
     rows = np.flatnonzero(~mask)
-    predicted = fitted.predict({name: column[rows] for name, column in columns.items()})
-    return Evaluation(fitted, rows.astype(np.int64), predicted, outcome[rows])
+    held_out = complete({name: column[rows] for name, column in columns.items()}, form.inputs)
+    return Evaluation(fitted, rows.astype(np.int64), held_out, fitted.predict(held_out), outcome[rows])

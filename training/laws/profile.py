@@ -48,6 +48,7 @@ class Profile:
                 "flat",
                 f"{self.parameter}: its profile is flat, anything from {max(low, self.interval.low):.4g} to "
                 f"{min(high, self.interval.high):.4g} and beyond fits as well.",
+                self.parameter,
             ),
         )
 

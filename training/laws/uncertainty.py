@@ -84,7 +84,8 @@ class Bootstrap:
             factor = percentile_interval(1.0, sample, 0.95).factor
             if p.low >= 0 and not factor <= WIDEST_FACTOR:
                 said = f"a factor of {factor:.1f}" if factor < 1e3 else "all sizes"
-                found.append(Caution("wide", f"{p.name}: its 95 % bootstrap interval spans {said}."))
+                text = f"{p.name}: its 95 % bootstrap interval spans {said}."
+                found.append(Caution("wide", text, p.name))
         return tuple(found)
 
 
@@ -115,7 +116,15 @@ def bootstrap(
     if count < 2:
         raise bad_value("groups", "bootstrap", count, "at least 2 different groups")
     drawn = rng.multinomial(count, np.full(count, 1 / count), size=resamples)
-    weights = drawn[:, member] * fitted.weights_N
+    return refit(fitted, drawn[:, member], starts=starts, seed=seed)
+
+
+def refit(fitted: Fit, copies_BN: Array, *, starts: int = 4, seed: int = 0) -> Bootstrap:
+    """The bootstrap of resamples drawn elsewhere: how often each holds every run, in the order of the fit's own runs.
+
+    For quantities of several laws whose runs are resampled together.
+    """
+    weights = copies_BN * fitted.weights_N
     points = fitted.solutions_SP[: max(1, starts)]
     solved = solve(fitted.problem, points, weights, warm=len(points))
     return Bootstrap(fitted, solved.best_BP, solved.values_B * fitted.problem.objective_unit, seed)
