@@ -104,6 +104,12 @@ class Checkpoints(Protocol):
         ...
 
 
+class Saved(Protocol):
+    """Weights that know how to write themselves into a folder."""
+
+    def save(self, folder: Path, /) -> None: ...
+
+
 class RunDirectory:
     """One training of ours (or of a recorder) on disk."""
 
@@ -162,7 +168,7 @@ class RunDirectory:
 
     def save_checkpoint(
         self,
-        model: Model,
+        model: Saved,
         step: int,
         epoch: float,
         learning_rate: float | None,

@@ -121,7 +121,7 @@ def compare(
     from scoring.compare.run import check_options
     from scoring.compare.run import compare as run_compare
     from scoring.compare.writing import check_folder
-    from tamis.show_comparison import show_comparison
+    from tamis.show_report import show_report
 
     columns = {
         "text": text, "text_pair": text_pair, "image": image, "features": features, "label": label, "id": id_column
@@ -166,7 +166,11 @@ def compare(
         found, **asked, predictions=predictions, beside=others, examples=examples, out=out, overwrite=overwrite,
         show_progress=not quiet,
     )  # fmt: skip
-    emit(comparison.to_json(), as_json, lambda: show_comparison(comparison, out))
+    emit(
+        comparison.to_json(),
+        as_json,
+        lambda: show_report(comparison.report, out, "figures and rows per example"),
+    )
 
 
 def _are_runs(paths: list[str]) -> bool:

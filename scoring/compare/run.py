@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scoring.compare.digests import joined, values_digest
+from scoring.compare.request import Request
 from scoring.compare.run_scores import RunScores
 from scoring.compare.score_columns import OWNER
-from scoring.compare.section import Request, Section
-from scoring.compare.writing import check_folder, document, markdown, write_comparison
+from scoring.compare.writing import check_folder, report_of
 from scoring.errors import bad_value, unknown_name
 from scoring.hashing import hash_ids
 from scoring.manifest import plain
 from scoring.progress import progress
+from scoring.reports.folder import Report
+from scoring.reports.section import Section
 
 if TYPE_CHECKING:
     from scoring.compare.predictions.probabilities import Predictions
@@ -49,19 +51,24 @@ class Comparison:
                 return section
         raise unknown_name("section", OWNER, name, [section.name for section in self.sections])
 
+    @property
+    def report(self) -> Report:
+        """It as a report, to be written."""
+        return report_of(self.about, self.sections)
+
     def to_json(self) -> dict[str, Any]:
         """Plain dicts, lists, strings and numbers, without NaN."""
-        found: dict[str, Any] = plain(document(self.about, self.sections))
+        found: dict[str, Any] = plain(self.report.document())
         return found
 
     def markdown(self) -> str:
         """The report without its files."""
-        return markdown(self.about, self.sections)
+        return self.report.markdown()
 
     def write(self, folder: str | Path, overwrite: bool = False) -> list[Path]:
         """Write report.md, summary.json, figures and tables into ``folder``; see ``compare``."""
         check_folder(Path(folder), self.about, overwrite)
-        return write_comparison(Path(folder), self.about, self.sections)
+        return self.report.write(Path(folder))
 
 
 def compare(
@@ -138,7 +145,7 @@ def compare(
             advance(1)
     comparison = Comparison(about, found, seconds)
     if out is not None:
-        write_comparison(Path(out), about, found)
+        comparison.report.write(Path(out))
     return comparison
 
 

@@ -19,8 +19,8 @@ from scoring.compare.agreement.rank_gram import ColumnScratch, centred_ranks, co
 from scoring.compare.intervals.crossed_error import blank, estimate, jackknife_variance
 from scoring.compare.intervals.spearman_error import mean_influences, standard_ranks, variance_of_mean
 from scoring.compare.kept_sets import jaccard, jaccard_by_chance, kept_count
+from scoring.compare.request import Request
 from scoring.compare.run_scores import RunScores
-from scoring.compare.section import Request
 from scoring.compare.sections.agreement import section
 from scoring.compare.sections.beside import section as beside_section
 from scoring.table import ScoreTable

@@ -15,8 +15,8 @@ from scoring.compare.components.principal import (
     parallel_analysis,
     principal_components,
 )
+from scoring.compare.request import Request
 from scoring.compare.run_scores import RunScores
-from scoring.compare.section import Request
 from scoring.compare.sections.components import section
 
 LOADINGS = {"a": 0.95, "b": 0.85, "c": 0.7, "d": 0.6, "e": 0.5}

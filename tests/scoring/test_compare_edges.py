@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from scoring.compare.request import Request
 from scoring.compare.run_scores import RunScores
-from scoring.compare.section import Request
 from scoring.compare.sections import (
     agreement,
     components,

@@ -19,8 +19,8 @@ from scoring.compare.fingerprints.held_out_runs import (
     sums_of,
     wilson,
 )
+from scoring.compare.request import Request
 from scoring.compare.run_scores import RunScores
-from scoring.compare.section import Request
 from scoring.compare.sections.fingerprint import section
 from scoring.compare.sensitive.examples import null, sensitive
 from scoring.errors import InputError

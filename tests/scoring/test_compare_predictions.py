@@ -16,7 +16,7 @@ from scoring.compare.predictions.consensus import consensus, dichotomous, suspec
 from scoring.compare.predictions.predicting import predictions_of_runs
 from scoring.compare.predictions.probabilities import Predictions
 from scoring.compare.predictions.votes import vote_records
-from scoring.compare.section import Request
+from scoring.compare.request import Request
 from scoring.compare.sections.predictions import section
 from scoring.compare.wording import percent
 from scoring.errors import InputError

@@ -17,8 +17,8 @@ from scoring.compare.predictions.probabilities import Predictions
 from scoring.compare.proxy import proxy_checks
 from scoring.compare.reliability.run_groups import half_splits
 from scoring.compare.reliability.self_overlap import OverlapScale, self_overlap, single_reliability
+from scoring.compare.request import Request
 from scoring.compare.run_scores import RunScores
-from scoring.compare.section import Request
 from scoring.compare.sections.proxy import section
 from scoring.errors import InputError
 from scoring.examples import Examples

@@ -25,8 +25,8 @@ from scoring.compare.reliability.run_curve import run_curve
 from scoring.compare.reliability.run_errors import run_errors
 from scoring.compare.reliability.run_groups import disjoint, group_sizes, run_groups
 from scoring.compare.reliability.spearman_brown import MOST_TIE_LOSS, spearman_brown
+from scoring.compare.request import Request
 from scoring.compare.run_scores import RunScores
-from scoring.compare.section import Request
 from scoring.compare.sections.reliability import section
 from scoring.errors import InputError
 from scoring.manifest import plain

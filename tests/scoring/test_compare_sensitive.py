@@ -16,8 +16,8 @@ from references.sensitive_slow import (
 from scipy import stats
 
 from scoring.compare.ranks import average_ranks
+from scoring.compare.request import Request
 from scoring.compare.run_scores import RunScores
-from scoring.compare.section import Request
 from scoring.compare.sections.sensitive import section
 from scoring.compare.sensitive.examples import Null, any_pair, null, pairs, sensitive
 from scoring.compare.sensitive.multiple_testing import benjamini_hochberg, simes

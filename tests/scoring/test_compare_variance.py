@@ -18,9 +18,9 @@ from references.variance_slow import (
 from scipy import stats
 
 from scoring.compare.reliability.single_runs import spearman_brown
+from scoring.compare.request import Request
 from scoring.compare.run import compare
 from scoring.compare.run_scores import RunScores
-from scoring.compare.section import Request
 from scoring.compare.sections.variance import IN_WORDS, section
 from scoring.compare.variance.moments import variance_moments
 from scoring.compare.variance.shares import variance_components

@@ -7,9 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scoring.compare.section import Listing, Section
-from scoring.compare.writing import check_folder, escape, markdown, number, write_comparison
+from scoring.compare.writing import check_folder, report_of
 from scoring.errors import InputError
+from scoring.reports.section import Listing, Section
+from scoring.reports.text import escape, number
 
 ABOUT = {
     "examples": 1200, "scores": {"el2n": "hard"}, "architectures": {"mlp": ["seed-0", "seed-1"], "cnn": ["seed-0"]},
@@ -40,7 +41,7 @@ SECTION = Section(
 
 
 def test_the_files_hold_what_was_found(tmp_path):
-    names = sorted(path.name for path in write_comparison(tmp_path / "out", ABOUT, [SECTION]))
+    names = sorted(path.name for path in report_of(ABOUT, [SECTION]).write(tmp_path / "out"))
     assert names == ["curve.png", "errors.parquet", "report.md", "summary.json"]
     report = (tmp_path / "out" / "report.md").read_text()
     assert report.startswith("# 1 score of 1,200 examples in 3 runs of 2 architectures\n")
@@ -67,23 +68,23 @@ def test_the_files_hold_what_was_found(tmp_path):
 
 
 def test_equal_input_gives_equal_bytes_and_old_files_go(tmp_path):
-    write_comparison(tmp_path / "a", ABOUT, [SECTION])
-    write_comparison(tmp_path / "b", ABOUT, [])
+    report_of(ABOUT, [SECTION]).write(tmp_path / "a")
+    report_of(ABOUT, []).write(tmp_path / "b")
     (tmp_path / "b" / "scores").mkdir()
-    write_comparison(tmp_path / "b", ABOUT, [SECTION])
+    report_of(ABOUT, [SECTION]).write(tmp_path / "b")
     for path in (tmp_path / "a").iterdir():
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
-    write_comparison(tmp_path / "b", ABOUT, [])
+    report_of(ABOUT, []).write(tmp_path / "b")
     assert sorted(p.name for p in (tmp_path / "b").iterdir()) == ["report.md", "scores", "summary.json"]
 
 
 def test_a_summary_cannot_make_it_delete_files_elsewhere(tmp_path):
     (tmp_path / "precious").write_text("x")
     folder = tmp_path / "out"
-    write_comparison(folder, ABOUT, [])
+    report_of(ABOUT, []).write(folder)
     summary = json.loads((folder / "summary.json").read_text())
     (folder / "summary.json").write_text(json.dumps({**summary, "files": ["../precious", "report.md"]}))
-    write_comparison(folder, ABOUT, [])
+    report_of(ABOUT, []).write(folder)
     assert (tmp_path / "precious").exists()
 
 
@@ -92,7 +93,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "report.md").write_text("mine")
     (tmp_path / "fresh" / "scores").mkdir(parents=True)
-    write_comparison(tmp_path / "old", {**ABOUT, "keep": 0.1}, [])
+    report_of({**ABOUT, "keep": 0.1}, []).write(tmp_path / "old")
     for name, sentence in (
         ("file", "must be a folder"), ("other", "holds 'report.md'; choose another"),
         ("old", "holds another comparison"),
@@ -136,7 +137,7 @@ def test_numbers_are_short(value, shown):
 
 
 def test_no_sections_make_a_short_report():
-    assert "In short" not in markdown(ABOUT, [])
+    assert "In short" not in report_of(ABOUT, []).markdown()
 
 
 def test_what_was_interrupted_while_writing_is_written_by_the_same_call(tmp_path):
@@ -147,10 +148,10 @@ def test_what_was_interrupted_while_writing_is_written_by_the_same_call(tmp_path
         name="a", title="b", sentences=["c"], figures={"first": figure, "second": stop}, document={"d": 1}
     )
     with pytest.raises(KeyboardInterrupt):
-        write_comparison(tmp_path, ABOUT, [halted])
+        report_of(ABOUT, [halted]).write(tmp_path)
     assert "sections" not in json.loads((tmp_path / "summary.json").read_text())
     check_folder(tmp_path, ABOUT, overwrite=False)
     with pytest.raises(InputError, match="another comparison"):
         check_folder(tmp_path, {**ABOUT, "keep": 0.1}, overwrite=False)
-    write_comparison(tmp_path, ABOUT, [])  # and nothing of it is left behind
+    report_of(ABOUT, []).write(tmp_path)  # and nothing of it is left behind
     assert sorted(path.name for path in tmp_path.iterdir()) == ["report.md", "summary.json"]

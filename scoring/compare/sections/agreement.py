@@ -20,8 +20,9 @@ from scoring.compare.agreement.cell_agreement import (
 from scoring.compare.agreement.columns import Agreement
 from scoring.compare.intervals.crossed_error import Estimates, blank
 from scoring.compare.ranks import Floats
+from scoring.compare.request import Request
 from scoring.compare.run_scores import RunScores
-from scoring.compare.section import Cell, Listing, Request, Section
+from scoring.reports.section import Cell, Listing, Section
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,9 +11,10 @@ import numpy as np
 from scoring.compare.agreement.beside import LEAST_EXAMPLES, Beside, External, beside, externals
 from scoring.compare.intervals.crossed_error import Estimates
 from scoring.compare.ranks import has_hard_end
+from scoring.compare.request import Request
 from scoring.compare.run_scores import RunScores
-from scoring.compare.section import Cell, Listing, Request, Section
 from scoring.meaning import Meaning
+from scoring.reports.section import Cell, Listing, Section
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,9 +12,10 @@ import numpy as np
 from scoring.compare.components.copies import copies
 from scoring.compare.components.principal import Components, components, congruence
 from scoring.compare.intervals.crossed_error import blank
+from scoring.compare.request import Request
 from scoring.compare.run_scores import RunScores
-from scoring.compare.section import Cell, Listing, Request, Section
 from scoring.compare.wording import percent
+from scoring.reports.section import Cell, Listing, Section
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

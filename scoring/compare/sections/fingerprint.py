@@ -10,9 +10,10 @@ import numpy as np
 
 from scoring.compare.fingerprints.fingerprint import Fingerprint, made_from
 from scoring.compare.fingerprints.held_out_runs import Of, Tested, chosen_in_folds, on_held_out_runs
+from scoring.compare.request import Request
 from scoring.compare.run_scores import RunScores
-from scoring.compare.section import Cell, Listing, Request, Section
 from scoring.compare.wording import percent
+from scoring.reports.section import Cell, Listing, Section
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

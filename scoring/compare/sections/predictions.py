@@ -16,10 +16,11 @@ from scoring.compare.predictions.consensus import Consensus, consensus, dichotom
 from scoring.compare.predictions.probabilities import Predictions
 from scoring.compare.predictions.votes import VoteRecord, vote_records
 from scoring.compare.ranks import Floats
+from scoring.compare.request import Request
 from scoring.compare.run_scores import RunScores
-from scoring.compare.section import Cell, Listing, Request, Section
 from scoring.compare.wording import decimal, ends, percent, percent_estimate
 from scoring.ids import id_column
+from scoring.reports.section import Cell, Listing, Section
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

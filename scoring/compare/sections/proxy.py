@@ -12,9 +12,10 @@ from scoring.compare.kept_sets import kept_count
 from scoring.compare.predictions.agreement import PredictionAgreement, prediction_agreement
 from scoring.compare.predictions.ensembling import Ensembling, ensembling, left_by_ensembling
 from scoring.compare.proxy import MARGIN, ProxyCheck, proxy_checks
+from scoring.compare.request import Request
 from scoring.compare.run_scores import RunScores
-from scoring.compare.section import Cell, Listing, Request, Section
 from scoring.compare.wording import count_of_runs, decimal, ends, percent, percent_estimate
+from scoring.reports.section import Cell, Listing, Section
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

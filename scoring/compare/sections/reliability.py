@@ -13,9 +13,10 @@ from scoring.compare.reliability.more_runs import RunsFor, expected, miss, runs_
 from scoring.compare.reliability.run_curve import Measured, RunCurve, run_curve
 from scoring.compare.reliability.run_errors import errors_table, run_errors
 from scoring.compare.reliability.spearman_brown import MOST_TIE_LOSS, spearman_brown
+from scoring.compare.request import Request
 from scoring.compare.run_scores import RunScores
-from scoring.compare.section import Cell, Listing, Request, Section
 from scoring.compare.wording import percent
+from scoring.reports.section import Cell, Listing, Section
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

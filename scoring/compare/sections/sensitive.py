@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from scoring.compare.request import Request
 from scoring.compare.run_scores import RunScores
-from scoring.compare.section import Cell, Listing, Request, Section
 from scoring.compare.sensitive.examples import Sensitive, pairs
 from scoring.compare.sensitive.pairs import Found, Pair, search
 from scoring.compare.sensitive.rows import joined
 from scoring.ids import find_rows
+from scoring.reports.section import Cell, Listing, Section
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scoring.compare.request import Request
 from scoring.compare.run_scores import RunScores
-from scoring.compare.section import Cell, Listing, Request, Section
 from scoring.compare.variance.moments import Estimate
 from scoring.compare.variance.shares import VarianceComponents, variance_components
 from scoring.compare.wording import count_of_runs
+from scoring.reports.section import Cell, Listing, Section
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""What ``tamis compare`` prints: every section's answer, then its tables."""
+"""What a report looks like in a terminal: every section's answer, then its tables."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from scoring.compare.writing import headline, number, preamble
 from scoring.lines import one_line
+from scoring.reports.text import number
 from tamis.grid import console, fitting, grid
 
 if TYPE_CHECKING:
-    from scoring.compare.run import Comparison
+    from scoring.reports.folder import Report
 
 MOST_ROWS = 12
 
 
-def show_comparison(comparison: Comparison, out: Path | None) -> None:
-    """To the terminal; long and wide tables are cut, their rest stands in the report."""
+def show_report(report: Report, out: Path | None, beside: str = "figures") -> None:
+    """To the terminal; long and wide tables are cut, their rest stands in the report, with what lies ``beside``."""
     screen = console()
-    screen.print(escape(headline(comparison.about)), style="bold")
-    for sentence in preamble(comparison.about):
+    screen.print(escape(one_line(report.title)), style="bold")
+    for sentence in report.preamble:
         screen.print(escape(one_line(sentence)))
-    for section in comparison.sections:
+    for section in report.sections:
         screen.print(f"\n[bold]{escape(one_line(section.title))}[/bold]")
         for sentence in section.sentences:
             screen.print(escape(one_line(sentence)))
@@ -56,8 +56,6 @@ def show_comparison(comparison: Comparison, out: Path | None) -> None:
             if len(listing.rows) > MOST_ROWS:
                 screen.print(f"... and {len(listing.rows) - MOST_ROWS:,} more rows")
     if out is not None:
-        screen.print(
-            f"\nWritten to {escape(str(out))}: report.md, summary.json, figures and rows per example."
-        )
+        screen.print(f"\nWritten to {escape(str(out))}: report.md, summary.json, {beside}.")
     else:
-        screen.print("\n--out FOLDER writes the whole report, with figures and rows per example.")
+        screen.print(f"\n--out FOLDER writes the whole report, with {beside}.")

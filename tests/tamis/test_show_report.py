@@ -1,11 +1,11 @@
-"""What ``tamis compare`` prints: in a narrow terminal columns are left out and named; no value is cut."""
+"""What a report looks like in a terminal: in a narrow terminal columns are left out and named; no value is cut."""
 
 import pytest
 from rich.console import Console
 
-from scoring.compare.run import Comparison
-from scoring.compare.section import Listing, Section
-from tamis.show_comparison import show_comparison
+from scoring.compare.writing import report_of
+from scoring.reports.section import Listing, Section
+from tamis.show_report import show_report
 
 ABOUT = {
     "examples": 100, "scores": {"el2n": "hard"}, "architectures": {"mlp": ["seed-0"], "[red]a|b": ["seed-0"]},
@@ -28,8 +28,8 @@ SECTION = Section("reliability", "Over runs", ["Said."], [Listing(HEADER, [ROW],
 def test_values_are_whole_at_any_width(
     columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tamis.show_comparison.console", lambda: Console(width=columns))
-    show_comparison(Comparison(ABOUT, [SECTION], {}), None)
+    monkeypatch.setattr("tamis.show_report.console", lambda: Console(width=columns))
+    show_report(report_of(ABOUT, [SECTION]), None)
     said = capsys.readouterr().out
     lines = said.splitlines()
     row = next(line for line in lines if line.startswith("loss@mean"))
@@ -54,9 +54,9 @@ def test_values_are_whole_at_any_width(
 def test_texts_of_examples_wrap_instead_of_leaving(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tamis.show_comparison.console", lambda: Console(width=80))
+    monkeypatch.setattr("tamis.show_report.console", lambda: Console(width=80))
     words = " ".join(f"word{number}" for number in range(30))
     shown = Section("sensitive", "Examples", [], [Listing(["id", "q", "example"], [["a", 0.01, words]])])
-    show_comparison(Comparison(ABOUT, [shown], {}), None)
+    show_report(report_of(ABOUT, [shown]), None)
     said = capsys.readouterr().out
     assert "Too wide" not in said and all(word in said for word in words.split())

@@ -1,4 +1,4 @@
-"""A section of a comparison: answers in words, tables, figures and a document for machines."""
+"""A section of a report: answers in words, tables, figures and a document for machines."""
 
 from __future__ import annotations
 
@@ -10,33 +10,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from matplotlib.figure import Figure
 
-    from scoring.compare.predictions.probabilities import Predictions
-    from scoring.examples import Examples
-    from scoring.table import ScoreTable
-
 Cell = str | int | float | tuple[float, float, float] | None
 """Of a listing; three numbers are a value and the ends of its interval."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What ``compare`` was asked, beside the scores themselves; see ``scoring.compare.run.compare``."""
-
-    keep: float = 0.3
-    q: float = 0.05
-    resamples: int = 200
-    seed: int = 0
-    shown: int = 12
-    """How many examples are shown."""
-    held_out: int | None = None
-    """Runs per architecture that test a fingerprint; None: every run in turn."""
-    proxies: Sequence[str] = ()
-    """Architectures from the cheapest to the target; empty: no proxy check."""
-    predictions: Predictions | None = None
-    beside: ScoreTable | None = None
-    """Columns from elsewhere (published scores, human votes) that every score is correlated with."""
-    examples: Examples | None = None
-    """To show them."""
 
 
 @dataclass(frozen=True)
