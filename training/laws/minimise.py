@@ -78,7 +78,8 @@ def minimise(
         finite = np.isfinite(ft) & np.isfinite(gt).all(1)
         lower = finite & (ft <= f[a] + ARMIJO * slope) & (slope < 0)
         clipped = (trial != x[a] + t[a, None] * d[a]).any(1)
-        flat = (gt * d[a]).sum(1) >= WOLFE * (g[a] * d[a]).sum(1)
+        with np.errstate(invalid="ignore"):  # an infinite slope along a parameter that does not move
+            flat = (gt * d[a]).sum(1) >= WOLFE * (g[a] * d[a]).sum(1)
         trials[a] += 1
         taken = lower & (flat | clipped | (trials[a] > TRIALS))
         still = ~taken & ((trials[a] > TRIALS) | (step == 0).all(1))
