@@ -14,7 +14,23 @@ PLANTED = {
     "over_training": {"a": 212.0, "b": 367.0, "E": 1.84, "eta": 0.136},
     "shifted_power": {"K": 1.04, "kappa": 0.97, "E0": 1.9, "E1": 2.0},
     "error_decay": {"epsilon": 0.857, "k": 2.2, "gamma": 0.715},
+    "sigmoid": {"a": -0.73, "x0": 0.77, "k": 5.0, "b": 0.97},
+    "log_sigmoid": {"a": -0.12, "x0": 0.7, "k": 5.0},
+    "soft_min": {"e": 0.75, "b": 0.3, "a": 0.8, "E": 1.9, "d": 0.1},
+    "single_step": {"A": 40.0, "B": 100.0, "alpha": 0.226, "beta": 0.236, "E": -3.0, "a": -0.75, "b": 0.95},
+    "log_law": {"beta": 2.0, "A": 0.1, "alpha": 0.3},
+    "compute_power": {"A": 2.4e3, "E": 1.8, "alpha": 0.16},
+    "coverage": {"a": 2.5, "b": 0.35},
+    "pass_until": {"c": 4000.0, "alpha": 0.37},
 }
+
+ONE_INPUT = {
+    "log_law": ("D", 6, 9),
+    "compute_power": ("C", 17, 21),
+    "coverage": ("k", 0, 4),
+    "pass_until": ("N", 7, 9.5),
+}
+"""Forms of one input, and the powers of ten between which it lies."""
 
 
 def world_inputs(name, runs, seed=0):
@@ -27,4 +43,14 @@ def world_inputs(name, runs, seed=0):
         return {"x": rng.uniform(2.2, 5.0, runs)}
     if name == "error_decay":
         return {"L": rng.uniform(2.0, 5.0, runs)}
+    if name in ("sigmoid", "log_sigmoid"):
+        return {"L": rng.uniform(0.4, 1.8, runs)}
+    if name == "soft_min":
+        return {"L": rng.uniform(2.0, 5.0, runs)}
+    if name == "single_step":
+        N = 10 ** rng.uniform(7.5, 10, runs)
+        return {"N": N, "D": N * 10 ** rng.uniform(0.3, 2.5, runs)}
+    if name in ONE_INPUT:
+        column, low, high = ONE_INPUT[name]
+        return {column: 10 ** rng.uniform(low, high, runs)}
     return {"x": 10 ** rng.uniform(3.5, 7, runs)}

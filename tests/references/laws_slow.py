@@ -63,6 +63,19 @@ FORMULAS = {
     ),
     "shifted_power": lambda p, x: p["K"] * (x["x"] - p["E0"]) ** p["kappa"] + p["E1"],
     "error_decay": lambda p, x: p["epsilon"] - p["k"] * np.exp(-p["gamma"] * x["L"]),
+    "sigmoid": lambda p, x: p["a"] / (1 + np.exp(-p["k"] * (x["L"] - p["x0"]))) + p["b"],
+    "log_sigmoid": lambda p, x: 1 - p["a"] * np.log(1 - 1 / (1 + np.exp(-p["k"] * (x["L"] - p["x0"])))),
+    "soft_min": lambda p, x: (
+        -np.log(np.exp(-10 * p["e"]) + np.exp(-10 * (p["b"] * (x["L"] - p["E"]) ** p["a"] + p["d"]))) / 10
+    ),
+    "single_step": lambda p, x: (
+        p["a"] / (1 + np.exp(-(p["A"] / x["N"] ** p["alpha"] + p["B"] / x["D"] ** p["beta"] + p["E"])))
+        + p["b"]
+    ),
+    "log_law": lambda p, x: np.log(p["A"] * x["D"] ** p["alpha"]) ** p["beta"],
+    "compute_power": lambda p, x: p["E"] + p["A"] / x["C"] ** p["alpha"],
+    "coverage": lambda p, x: np.exp(-p["a"] * x["k"] ** -p["b"]),
+    "pass_until": lambda p, x: np.exp(-p["c"] * x["N"] ** -p["alpha"]),
     "broken_power": lambda p, x: (
         p["a"]
         + p["b"] * x["x"] ** -p["c0"] * (1 + (x["x"] / p["d1"]) ** (1 / p["f1"])) ** (-p["c1"] * p["f1"])

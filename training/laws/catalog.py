@@ -21,6 +21,14 @@ FORMS = {
     "over_training": "training.laws.forms.over_training:over_training",
     "shifted_power": "training.laws.forms.shifted_power:shifted_power",
     "error_decay": "training.laws.forms.downstream:error_decay",
+    "sigmoid": "training.laws.forms.downstream:sigmoid",
+    "log_sigmoid": "training.laws.forms.downstream:log_sigmoid",
+    "soft_min": "training.laws.forms.downstream:soft_min",
+    "single_step": "training.laws.forms.downstream:single_step",
+    "log_law": "training.laws.forms.downstream:log_law",
+    "compute_power": "training.laws.forms.compute_power:compute_power",
+    "coverage": "training.laws.forms.pass_rates:coverage",
+    "pass_until": "training.laws.forms.pass_rates:pass_until",
 }
 
 
