@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import cast
 
-from scoring.errors import unknown_name
+from scoring.call_syntax import read_options
+from scoring.errors import InputError, unknown_name
 from scoring.places import load_place
+from training.laws.expression import parsed
 from training.laws.form import Form
 
 FORMS = {
@@ -19,6 +22,8 @@ FORMS = {
     "kaplan": "training.laws.forms.kaplan:kaplan",
     "kaplan_offset": "training.laws.forms.kaplan:kaplan_offset",
     "over_training": "training.laws.forms.over_training:over_training",
+    "farseer": "training.laws.forms.farseer:farseer",
+    "routed": "training.laws.forms.routed:routed",
     "shifted_power": "training.laws.forms.shifted_power:shifted_power",
     "error_decay": "training.laws.forms.downstream:error_decay",
     "sigmoid": "training.laws.forms.downstream:sigmoid",
@@ -37,4 +42,30 @@ def form_named(name: str, **options: object) -> Form:
     if name not in FORMS:
         raise unknown_name("form", "laws", name, FORMS)
     build = cast(Callable[..., Form], load_place(FORMS[name], f"the form {name}"))
-    return build(**options)
+    try:
+        built = build(**options)
+    except TypeError as error:
+        raise InputError(f"form {name}: {str(error).partition('() ')[2] or error}.") from None
+    return replace(built, recipe={"name": name, "options": options})
+
+
+def form_of(text: str, columns: Iterable[str]) -> Form:
+    """A law as people write it: ``chinchilla``, ``broken_power(breaks=2)``, or a formula of their own.
+
+    In a formula the names of ``columns`` are inputs, all others parameters, positive and without units (see
+    :func:`~training.laws.forms.custom.custom`).
+    """
+    from training.laws.forms.custom import custom
+
+    columns = list(columns)
+    name = text.partition("(")[0].strip()
+    if name in FORMS:
+        inside = text.partition("(")[2].strip().removesuffix(")")
+        return form_named(name, **read_options(inside, f"form {name}"))
+    if text.strip().isidentifier():
+        raise unknown_name("form", "laws", name, FORMS)
+    inputs = [column for column in columns if column in parsed(text).names]
+    if not inputs:
+        named = ", ".join(columns)
+        raise InputError(f"laws: the formula {text!r} names none of the columns {named}.")
+    return custom(text, inputs)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -79,7 +79,8 @@ class Form:
 
     ``inverses[input](parameters, inputs, y)`` solves for one input, in natural units. ``optimum(parameters, C)``
     gives the model size N that minimises the law at the compute C = 6 N D. ``fixed`` holds frozen parameters in
-    natural units, ``ties`` parameters that are an expression of others.
+    natural units, ``ties`` parameters that are an expression of others. ``recipe`` says how to build the form again
+    (a name of the catalogue with its options, or an expression); without one a fit of it cannot be saved.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Form:
     optimum: Callable[[Values, torch.Tensor], torch.Tensor] | None = None
     fixed: Mapping[str, float] = field(default_factory=dict)
     ties: Mapping[str, str] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:

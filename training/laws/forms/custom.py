@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import torch
 
@@ -40,4 +41,10 @@ def custom(
         return torch.log(read({word: (x if word in inputs else p)[word] for word in read.names}))
 
     chosen = tuple(stated.get(word, Parameter(word, starts=STARTS)) for word in names)
-    return Form(name, tuple(inputs), chosen, formula)
+    recipe = {
+        "name": name,
+        "expression": expression,
+        "inputs": list(inputs),
+        "parameters": [asdict(p) for p in stated.values()],
+    }
+    return Form(name, tuple(inputs), chosen, formula, recipe=recipe)
