@@ -13,13 +13,16 @@ from training.laws.interval import Interval, level_checked
 if TYPE_CHECKING:
     from training.laws.fit import Fit
 
+UNSEEN = 1e-200
+"""Where nothing at all is seen the information is this, not zero."""
+
 
 def covariance(fitted: Fit) -> Array:
     """Covariance (P, P) of the fitted parameters, as fitted and in reduced units; zero for those at a bound.
 
     That of an M-estimator with residuals of one spread: E psi^2 / (E psi')^2 (J'J)^-1 n / (n - p) (Huber and Ronchetti
-    2009, section 7.6). Infinite with no more runs than parameters. Directions that the runs do not see are infinite,
-    too, in effect: they come out as very large.
+    2009, section 7.6). Infinite with no more runs than parameters. Directions that the runs do not see come out as
+    very large: the information along them counts as 1e-15 of the largest, however little it is.
     """
     inside = np.array([p.name not in fitted.at_bounds for p in fitted.form.free])
     runs, size = len(fitted.y_N), int(inside.sum())
@@ -32,7 +35,8 @@ def covariance(fitted: Fit) -> Array:
     reduced = fitted.problem.residuals(fitted.theta_P[None])[0]
     square, slope = fitted.minimised.moments(reduced, fitted.weights_N)
     jacobian = fitted.problem.jacobian(fitted.theta_P)[:, inside] * np.sqrt(fitted.weights_N)[:, None]
-    information = np.linalg.pinv(jacobian.T @ jacobian, rcond=1e-15, hermitian=True)
+    seen, axes = np.linalg.eigh(jacobian.T @ jacobian)
+    information = axes / np.maximum(seen, max(1e-15 * seen[-1], UNSEEN)) @ axes.T
     found[np.ix_(inside, inside)] = square / slope**2 * information * runs / (runs - size)
     return found
 
@@ -68,7 +72,8 @@ def delta_interval(
     half = float(stdtrit(freedom, 0.5 + level / 2)) * spread
     ends = np.array([float(used[0]) - half, float(used[0]) + half], dtype=np.float64)
     if positive:
-        ends = np.exp(ends)
+        with np.errstate(over="ignore"):
+            ends = np.exp(ends)
     return Interval(float(values[0]), float(ends[0]), float(ends[1]), level)
 
 
