@@ -12,6 +12,18 @@ PLANTED = {
     "kaplan": {"A": 6.4e13, "B": 1.8e13, "alpha": 0.076, "beta": 0.103},
     "kaplan_offset": {"A": 6.8e7, "B": 9.3e8, "E": 2.17, "alpha": 0.41, "beta": 0.45},
     "over_training": {"a": 212.0, "b": 367.0, "E": 1.84, "eta": 0.136},
+    "farseer": {
+        "E": 0.2267,
+        "T": 0.0786,
+        "k": 0.2581,
+        "E_slope": -0.159,
+        "T_slope": 0.312,
+        "k_slope": -0.2277,
+        "gamma": 0.239,
+        "beta": -0.0614,
+        "alpha": 0.1943,
+    },
+    "routed": {"L0": 2.8, "a": -0.082, "b0": -0.036, "c": 0.0039, "E_start": 1.85, "E_max": 314.0},
     "shifted_power": {"K": 1.04, "kappa": 0.97, "E0": 1.9, "E1": 2.0},
     "error_decay": {"epsilon": 0.857, "k": 2.2, "gamma": 0.715},
     "sigmoid": {"a": -0.73, "x0": 0.77, "k": 5.0, "b": 0.97},
@@ -36,9 +48,11 @@ ONE_INPUT = {
 def world_inputs(name, runs, seed=0):
     """Inputs of the form in the ranges of its paper."""
     rng = np.random.default_rng(seed)
-    if name in ("chinchilla", "kaplan", "kaplan_offset", "over_training"):
+    if name in ("chinchilla", "kaplan", "kaplan_offset", "over_training", "farseer"):
         N, M = 10 ** rng.uniform(7.5, 10, runs), 10 ** rng.uniform(0.3, 2.5, runs)
         return {"C": 6 * N * N * M, "M": M} if name == "over_training" else {"N": N, "D": N * M}
+    if name == "routed":
+        return {"N": 10 ** rng.uniform(7, 9.2, runs), "E": 2.0 ** rng.integers(0, 10, runs)}
     if name == "shifted_power":
         return {"x": rng.uniform(2.2, 5.0, runs)}
     if name == "error_decay":

@@ -49,7 +49,33 @@ def chinchilla_fit(N, D, y, starts, weights=None, delta=1e-3):
     return parameters, best.fun / scale
 
 
+def farseer(p, x, N0=1e9, D0=2e10):
+    """Farseer from its published coefficients, which follow from values and slopes at N0, D0."""
+    ln_k, k_slope = np.log(p["k"]), p["k_slope"]
+    ln_T, T_slope = np.log(p["T"]) + p["k"] * np.log(D0), p["T_slope"] + p["k"] * k_slope * np.log(D0)
+    shapes = [
+        (ln_k, k_slope, p["alpha"]),
+        (ln_T, T_slope, p["beta"]),
+        (np.log(p["E"]), p["E_slope"], p["gamma"]),
+    ]
+    (a1, b1), (a2, b2), (a3, b3) = ((v / (w * N0**w), u - v / w) for u, v, w in shapes)
+    exponent = np.exp(a1 * x["N"] ** p["alpha"] + b1)
+    return (
+        np.exp(a3 * x["N"] ** p["gamma"] + b3) + np.exp(a2 * x["N"] ** p["beta"] + b2) * x["D"] ** -exponent
+    )
+
+
+def routed(p, x, N0=1e8):
+    """Bilinear in ln N and ln Ehat, Ehat the saturating number of experts."""
+    experts = 1 / (1 / (x["E"] - 1 + 1 / (1 / p["E_start"] - 1 / p["E_max"])) + 1 / p["E_max"])
+    a, b, c, d = p["a"], p["b0"] - p["c"] * np.log(N0), p["c"], np.log(p["L0"]) - p["a"] * np.log(N0)
+    ln_N, ln_experts = np.log(x["N"]), np.log(experts)
+    return np.exp(a * ln_N + b * ln_experts + c * ln_N * ln_experts + d)
+
+
 FORMULAS = {
+    "farseer": farseer,
+    "routed": routed,
     "power": lambda p, x: p["beta"] * x["x"] ** p["c"],
     "power_offset": lambda p, x: p["beta"] * x["x"] ** p["c"] + p["e"],
     "m3": lambda p, x: p["beta"] * (1 / x["x"] + p["gamma"]) ** p["c"],
