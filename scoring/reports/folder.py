@@ -89,7 +89,7 @@ class Report:
         files = {REPORT}
         for section in self.sections:
             files |= {f"{stem}.png" for stem in section.figures}
-            files |= {f"{stem}.parquet" for stem in section.tables}
+            files |= {f"{stem}.parquet" for stem in section.tables} | section.files.keys()
         # First of all whose files these are: what is interrupted below is a report that the same call may replace.
         found = self.document()
         started = {key: value for key, value in found.items() if key != "sections"}
@@ -105,6 +105,9 @@ class Report:
                 with atomic_file(folder / f"{stem}.parquet") as temporary:
                     pq.write_table(table, temporary, **parquet_options(table.schema))
                 written.append(f"{stem}.parquet")
+            for name, write in section.files.items():
+                write(folder / name)
+                written.append(name)
         write_atomic(folder / REPORT, self.markdown().encode())
         for name in sorted(before - files - {SUMMARY}):
             if Path(name).name == name:

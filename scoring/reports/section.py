@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Section:
         figures: file stem -> what draws it; drawn only when the section is written.
         document: the same for machines: plain dicts, lists, numbers.
         tables: file stem -> rows to be written as Parquet, such as one per example.
+        files: file name -> what writes any other file to the path it is given.
     """
 
     name: str
@@ -44,3 +46,4 @@ class Section:
     figures: Mapping[str, Callable[[], Figure]] = field(default_factory=dict)
     document: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, pa.Table] = field(default_factory=dict)
+    files: Mapping[str, Callable[[Path], object]] = field(default_factory=dict)

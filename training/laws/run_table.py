@@ -40,7 +40,7 @@ class RunTable:
 
     def names(self, column: str) -> list[str]:
         """The different words in a column, sorted."""
-        return sorted(set(self[column].tolist()))
+        return sorted({str(word) for word in self[column].tolist()})
 
     def rows(self, mask: npt.ArrayLike) -> RunTable:
         """Some of the rows: (N,) bool or row numbers."""
@@ -52,6 +52,8 @@ class RunTable:
         mask = np.ones(len(self), dtype=bool)
         for name, value in equal.items():
             column = self[name]
+            if isinstance(value, str) and not any(isinstance(each, str) for each in column.tolist()):
+                value = _number(name, value)
             if isinstance(value, str) and value not in set(column.tolist()):
                 raise unknown_name(name, "run table", value, self.names(name))
             mask &= column == value
@@ -81,7 +83,8 @@ def read_run_table(
 
     ``columns`` maps our names to those of the file (``{"N": "params", "D": "tokens", "corpus": "data"}``); names beyond
     ours become further columns. A wide file, with one column per metric, needs ``metrics``: their columns, or a mapping
-    of our names to them; its empty cells become no row. N, D and C follow from two of them.
+    of our names to them; its empty cells become no row. In a file with a column of values ``metrics`` chooses rows.
+    N, D and C follow from two of them.
     """
     found = _read(Path(path))
     mapping = {name: name for name in (*WORDS, *NUMBERS) if name in found} | dict(columns or {})
@@ -89,7 +92,13 @@ def read_run_table(
         if column not in found:
             raise unknown_name(f"the column of {name}", f"run table {path}", column, found)
     table = {name: found[column] for name, column in mapping.items()}
-    return make_run_table(table, _wide(path, found, metrics) if metrics else None, str(path))
+    if "value" not in table:
+        return make_run_table(table, _wide(path, found, metrics) if metrics else None, str(path))
+    made = make_run_table(table, None, str(path))
+    for name in metrics or ():
+        if name not in made.names("metric"):
+            raise unknown_name("metric", f"run table {path}", name, made.names("metric"))
+    return made.rows(np.isin(made["metric"].astype(str), list(metrics))) if metrics else made
 
 
 def make_run_table(
@@ -135,6 +144,15 @@ def make_run_table(
         table[key] = np.array([str(word) for word in table[key]], dtype=object)
     ordered = [*WORDS[:2], *NUMBERS[:4], *WORDS[2:], "value"]
     return RunTable({key: table[key] for key in [*ordered, *(key for key in table if key not in ordered)]})
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(
+            f"run table: {name} must be a number, as its column holds numbers, got {text!r}."
+        ) from None
 
 
 def _wide(

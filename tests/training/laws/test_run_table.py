@@ -113,3 +113,18 @@ def test_files_that_are_not_there_or_torn(tmp_path):
     torn.write_bytes(b"PAR1 nothing")
     with pytest.raises(InputError, match="cannot be read"):
         read_run_table(torn)
+
+
+def test_metrics_choose_rows_of_a_long_file(tmp_path):
+    long = {**LONG, "metric": ["loss", "accuracy"] * 2}
+    path = write(tmp_path, "csv", long)
+    assert read_run_table(path, metrics=["accuracy"])["value"].tolist() == [3.25, 2.75]
+    with pytest.raises(InputError, match="metric must be one of accuracy, loss.*'los'"):
+        read_run_table(path, metrics=["los"])
+
+
+def test_numbers_are_found_by_text_too(tmp_path):
+    table = read_run_table(write(tmp_path, "csv", LONG))
+    assert table.where(N="1e8", step="20")["value"].tolist() == [3.25]
+    with pytest.raises(InputError, match="N must be a number.*'big'"):
+        table.where(N="big")
