@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from scoring.errors import InputError, bad_value
 from training.laws.form import Array
+from training.laws.interval import Interval, percentile_interval
 
 
 def canonical_order(*columns: Array) -> npt.NDArray[np.int64]:
@@ -40,6 +41,17 @@ def paired_columns(owner: str, least: int, **columns: npt.ArrayLike) -> list[Arr
             bad = int((~np.isfinite(column)).sum())
             raise InputError(f"{owner}: {name} is not finite in {bad} rows; drop them first.")
     return list(found.values())
+
+
+def finite_interval(value: float, samples_B: Array, level: float) -> Interval:
+    """The percentile interval of the resamples that have a value; without any, or without a value, its ends are NaN.
+
+    A resample has none where it drew one row only, or equal ones: it says nothing, rather than anything.
+    """
+    samples = samples_B[np.isfinite(samples_B)]
+    if not np.isfinite(value) or len(samples) == 0:
+        return Interval(value, float("nan"), float("nan"), level)
+    return percentile_interval(value, samples, level)
 
 
 def weighted_pearson(x: Array, y: Array, weights_BN: Array) -> Array:

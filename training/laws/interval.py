@@ -41,7 +41,7 @@ def percentile_interval(value: float, samples_B: Array, level: float) -> Interva
 def wilson_interval(share: float, count: int, level: float = 0.95) -> Interval:
     """Wilson's score interval of a mean of ``count`` independent numbers in [0, 1].
 
-    Exact for what is 0 or 1 (Wilson 1927); numbers between vary less than that, and the interval is then too wide.
+    Made for what is 0 or 1 (Wilson 1927); numbers in between vary less, and the interval is then wider than need be.
     """
     from scipy.special import ndtri
 
@@ -49,7 +49,8 @@ def wilson_interval(share: float, count: int, level: float = 0.95) -> Interval:
     square = float(ndtri(0.5 + level / 2)) ** 2
     middle = (share + square / (2 * count)) / (1 + square / count)
     half = np.sqrt(square * (share * (1 - share) / count + square / (4 * count**2))) / (1 + square / count)
-    return Interval(share, max(0.0, middle - half), min(1.0, middle + half), level)
+    low, high = float(max(0.0, middle - half)), float(min(1.0, middle + half))
+    return Interval(share, low, high, level)
 
 
 def level_checked(level: float) -> None:
