@@ -94,7 +94,7 @@ def test_what_is_unknown_stays_unknown():
         (lambda p: read_run_table(p, {"N": "parms"}), "the column of N must be one of"),
         (lambda p: read_run_table(p, None, ["los"]), "metric must be one of"),
         (lambda p: read_run_table(p, {"N": "corpus"}), "column N holds something that is not a number"),
-        (lambda p: read_run_table(p, None, ["value"]), "give one of them"),
+        (lambda p: make_run_table({"value": [1.0]}, {"loss": [1.0]}), "give one of them"),
         (lambda p: read_run_table(p.with_suffix(".txt")), "must end in"),
         (lambda p: read_run_table(p).where(corpus="wbe"), "Did you mean 'web'"),
         (lambda p: read_run_table(p).where(corpsu="web"), "Did you mean 'corpus'"),
