@@ -34,6 +34,8 @@ PLANTED = {
     "compute_power": {"A": 2.4e3, "E": 1.8, "alpha": 0.16},
     "coverage": {"a": 2.5, "b": 0.35},
     "pass_until": {"c": 4000.0, "alpha": 0.37},
+    "exponential_mixture": {"k": 1.2, "c": 1.3, "t_r1": -2.4, "t_r2": 0.5},
+    "power_product": {"k": 1.79, "e_N": -0.713, "e_D": 0.307},
 }
 
 ONE_INPUT = {
@@ -64,6 +66,10 @@ def world_inputs(name, runs, seed=0):
     if name == "single_step":
         N = 10 ** rng.uniform(7.5, 10, runs)
         return {"N": N, "D": N * 10 ** rng.uniform(0.3, 2.5, runs)}
+    if name == "exponential_mixture":
+        return dict(zip(("r1", "r2", "r3"), rng.dirichlet([1.0, 1.0, 1.0], runs).T))
+    if name == "power_product":
+        return {"N": 10 ** rng.uniform(7.5, 10, runs), "D": 10 ** rng.uniform(9, 11.5, runs)}
     if name in ONE_INPUT:
         column, low, high = ONE_INPUT[name]
         return {column: 10 ** rng.uniform(low, high, runs)}

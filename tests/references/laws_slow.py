@@ -106,5 +106,9 @@ FORMULAS = {
         p["a"]
         + p["b"] * x["x"] ** -p["c0"] * (1 + (x["x"] / p["d1"]) ** (1 / p["f1"])) ** (-p["c1"] * p["f1"])
     ),
+    "exponential_mixture": lambda p, x: (
+        p["c"] + p["k"] * np.exp(p["t_r1"] * x["r1"] + p["t_r2"] * x["r2"] + 0 * x["r3"])
+    ),
+    "power_product": lambda p, x: p["k"] * x["N"] ** p["e_N"] * x["D"] ** p["e_D"],
 }
 """Every closed form as its paper prints it; M4 has none."""

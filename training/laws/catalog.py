@@ -34,6 +34,8 @@ FORMS = {
     "compute_power": "training.laws.forms.compute_power:compute_power",
     "coverage": "training.laws.forms.pass_rates:coverage",
     "pass_until": "training.laws.forms.pass_rates:pass_until",
+    "exponential_mixture": "training.laws.forms.mixture:exponential_mixture",
+    "power_product": "training.laws.forms.power_product:power_product",
 }
 
 
