@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -98,7 +97,7 @@ def _joined(small: Scores, large: Scores) -> tuple[npt.ArrayLike, npt.ArrayLike]
         return [small[name] for name in shared], [large[name] for name in shared]
     if isinstance(small, Mapping) or isinstance(large, Mapping):
         raise InputError("rank_agreement: both scales must be mappings by recipe, or both plain columns.")
-    return cast(npt.ArrayLike, small), cast(npt.ArrayLike, large)
+    return small, large
 
 
 def _cautions(recipes: int, accuracy: Interval) -> tuple[Caution, ...]:
