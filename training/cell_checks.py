@@ -82,7 +82,7 @@ def check_models(grid: Grid, job: Job, seeds: Sequence[int]) -> set[tuple[str, i
             if there[seed] and seed != first:
                 before = RunDirectory.open(folder).config.get("request") or {}
                 request["initial_weights"] = before.get("initial_weights", "")
-            open_run(folder, request, grid.settings)
+            open_run(folder, request, grid.settings.to_json())
         finished |= {(name, seed) for seed in done}
         if isinstance(each.model, str):
             key = (str(net.spec["name"]), str(net.spec["options"]))

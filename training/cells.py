@@ -44,10 +44,10 @@ REFUSED = {
 class CellsFailed(InputError):
     """Some cells failed and all others are finished; ``failed`` says why, by ``architecture/seed-k``."""
 
-    def __init__(self, failed: Mapping[str, str], total: int) -> None:
+    def __init__(self, failed: Mapping[str, str], total: int, owner: str = OWNER) -> None:
         self.failed = dict(failed)
         told = [
-            f"{cell} ({_clause(why)})" if at < SHOWN else cell
+            f"{cell} ({_clause(why, owner)})" if at < SHOWN else cell
             for at, (cell, why) in enumerate(failed.items())
         ]
         some = ", ".join(told[: 2 * SHOWN]) + (
@@ -55,7 +55,7 @@ class CellsFailed(InputError):
         )
         rest = "the others are finished" if len(failed) < total else "none is finished"
         super().__init__(
-            f"{OWNER}: {len(failed)} of {total} cells failed and {rest}: {some}. The same call tries these again."
+            f"{owner}: {len(failed)} of {total} cells failed and {rest}: {some}. The same call tries these again."
         )
 
 
@@ -144,7 +144,7 @@ def train_cells(
     function = partial(train_cell, grid, data)
     gpus = 0.0 if here else float(cuda)
     with show("training", len(cells), "cells", progress, len(cells) - len(todo)) as advance:
-        for index, result in _map_all(runner, function, todo, gpus):
+        for index, result in map_all(runner, function, todo, gpus):
             if result:
                 failed["{architecture}/seed-{seed}".format(**todo[index])] = result["why"]
                 traces.append(result["trace"])
@@ -172,19 +172,23 @@ def train_cell(grid: Grid, data: Job | JobRequest, task: Mapping[str, Any]) -> d
                 label=f"{architecture.name}/seed-{task['seed']}",
             )  # fmt: skip
     except Exception as error:  # whatever it is, the other cells are still wanted
-        return {"why": _reason(error), "trace": traceback.format_exc()}
+        return {"why": reason_for(error), "trace": traceback.format_exc()}
     return {}
 
 
-def _map_all(
-    engine: Engine, function: partial[dict[str, str]], tasks: Sequence[dict[str, Any]], gpus: float
+def map_all(
+    engine: Engine,
+    function: partial[dict[str, str]],
+    tasks: Sequence[dict[str, Any]],
+    gpus: float,
+    what: str = OWNER,
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """``engine.map`` that goes on without a task which takes its process down; what ran beside it continues."""
     todo = list(range(len(tasks)))
     while todo:
         asked = list(todo)
         try:
-            with closing(engine.map(function, [tasks[k] for k in asked], what=OWNER, gpus=gpus)) as results:  # type: ignore[type-var]
+            with closing(engine.map(function, [tasks[k] for k in asked], what=what, gpus=gpus)) as results:  # type: ignore[type-var]
                 for position, result in results:
                     todo.remove(asked[position])
                     yield asked[position], result
@@ -195,7 +199,8 @@ def _map_all(
             yield asked[error.index], {"why": why, "trace": ""}
 
 
-def _reason(error: Exception) -> str:
+def reason_for(error: Exception) -> str:
+    """What made a cell fail, in one clause."""
     text = " ".join(str(error).split())
     memory = re.search(r"allocate memory|out of memory", text)
     if isinstance(error, MemoryError) or memory:
@@ -203,5 +208,5 @@ def _reason(error: Exception) -> str:
     return text if isinstance(error, InputError) else f"{type(error).__name__}: {text}"
 
 
-def _clause(sentence: str) -> str:
-    return sentence.removeprefix(f"{OWNER}: ").rstrip(".")
+def _clause(sentence: str, owner: str) -> str:
+    return sentence.removeprefix(f"{owner}: ").rstrip(".")

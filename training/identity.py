@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from scoring.checkpoints import RunDirectory
 from scoring.errors import InputError
@@ -49,10 +51,17 @@ def describe_request(
     }
     if start is not None:
         content["start"] = start["weights"]
+    return digests(content)
+
+
+def digests(content: Mapping[str, Any]) -> Request:
+    """The digest of every part of a request, which JSON can hold."""
     return {key: digest(json.dumps(value, sort_keys=True).encode()).hex() for key, value in content.items()}
 
 
-def open_run(out: Path, request: Request, settings: Settings) -> RunDirectory | None:
+def open_run(
+    out: Path, request: Request, settings: Mapping[str, Any], owner: str = "train"
+) -> RunDirectory | None:
     """The run of the same call that is there already, or None if there is nothing.
 
     Raises:
@@ -60,7 +69,7 @@ def open_run(out: Path, request: Request, settings: Settings) -> RunDirectory | 
     """
     if not (out / "run.json").exists():
         if out.exists() and any(not path.name.startswith(".") for path in out.iterdir()):
-            raise InputError(f"train: out {str(out)!r} holds other files; choose an empty or new folder.")
+            raise InputError(f"{owner}: out {str(out)!r} holds other files; choose an empty or new folder.")
         return None
     run = RunDirectory.open(out)
     before = run.config.get("request") or {}
@@ -68,7 +77,7 @@ def open_run(out: Path, request: Request, settings: Settings) -> RunDirectory | 
     if not changed:
         return run
     if "settings" in changed:
-        there, here = run.config.get("config") or {}, json.loads(json.dumps(settings.to_json()))
+        there, here = run.config.get("config") or {}, json.loads(json.dumps(dict(settings)))
         named = [
             f"{key} {there.get(key)!r} there, {here[key]!r} here"
             for key in here
@@ -79,6 +88,6 @@ def open_run(out: Path, request: Request, settings: Settings) -> RunDirectory | 
         changed.remove("initial_weights")  # they follow from the rest
     changed = [WORDS.get(key, key) for key in changed]
     raise InputError(
-        f"train: out {str(out)!r} holds a run of a different call ({'; '.join(changed)}); choose another out, "
+        f"{owner}: out {str(out)!r} holds a run of a different call ({'; '.join(changed)}); choose another out, "
         "or delete it."
     )

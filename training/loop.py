@@ -25,7 +25,7 @@ from training.isolation import seed_step
 from training.job import Job
 from training.optim import make_optimizer, schedule_factor, starting_lr, warmup_steps
 from training.recorder import Recorder
-from training.resume import load_resume, save_resume
+from training.resume import SaveClock, load_resume, save_resume
 from training.settings import Settings
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class Loop:
         )
         look_every = 1 if self.device.type == "cpu" else LOOK_EVERY
         order_epoch, order_N = -1, np.empty(0, dtype=np.int64)
-        saved, pause = clock(), resume_seconds
+        states = SaveClock(resume_seconds, clock)
         if settings.checkpoint_start and self.step == 0:
             factor = schedule_factor(settings.schedule, 0, self.total, self.warmup)
             self.directory.save_checkpoint(net, 0, 0.0, self.peaks[0] * factor, self.moments)
@@ -154,12 +154,8 @@ class Loop:
                     self.look()
                     self.directory.save_checkpoint(net, self.step, at, lr, self.moments)
 
-                if stop.received or (not last and clock() - saved >= pause):
-                    begun = clock()
-                    self.save(begun)
-                    saved = clock()
-                    # At most a twentieth of the time goes into states of large models.
-                    pause = resume_seconds and max(resume_seconds, 20 * (saved - begun))
+                if stop.received or (not last and states.due):
+                    states.save(self.save)
                 if stop.received:
                     stop.leave()
         if recorder is not None:

@@ -11,7 +11,10 @@ from torch import nn, optim
 
 from scoring.errors import InputError, bad_value, missing_extra, unknown_name
 
-SCHEDULES = ("constant", "linear", "cosine")
+SCHEDULES = ("constant", "linear", "cosine", "wsd")
+
+DECAY = 0.2
+"""The share of all updates in which ``wsd`` falls."""
 
 UNFIT: Mapping[str, str] = {
     **dict.fromkeys(("alig", "bsam", "lbfgs"), "it evaluates the loss more than once per update"),
@@ -111,16 +114,17 @@ def warmup_steps(warmup: float, total: int) -> int:
     return round(warmup * total) if warmup < 1 else int(warmup)
 
 
-def schedule_factor(schedule: str, step: int, total: int, warmup: int) -> float:
+def schedule_factor(schedule: str, step: int, total: int, warmup: int, final: float = 0.0) -> float:
     """What the peak learning rate is multiplied with at update ``step`` (from 0) of ``total``.
 
-    Warm-up rises linearly to 1 at the last warm-up step; then ``constant``, ``linear`` to 0, or half a ``cosine``.
+    Warm-up rises linearly to 1 at the last warm-up step; then ``constant``; ``linear`` or half a ``cosine`` to
+    ``final``; or ``wsd``: warm-up, stable, and over the last fifth of all updates linear decay to ``final``.
     """
     if step < warmup:
         return (step + 1) / warmup
     if schedule == "constant":
         return 1.0
-    progress = (step - warmup) / max(1, total - warmup)
-    if schedule == "linear":
-        return 1.0 - progress
-    return 0.5 * (1.0 + math.cos(math.pi * progress))
+    begin = max(warmup, total - round(DECAY * total)) if schedule == "wsd" else warmup
+    progress = max(0, step - begin) / max(1, total - begin)
+    fall = 0.5 * (1.0 + math.cos(math.pi * progress)) if schedule == "cosine" else 1.0 - progress
+    return final + (1.0 - final) * fall

@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from scoring.files import atomic_folder
 from scoring.tensor_files import load_tensors, save_tensors
+
+
+class SaveClock:
+    """Says when a state is due: every ``seconds``; at most a twentieth of the time goes into states of large models."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
+        self.seconds, self.clock = seconds, clock
+        self._pause, self._saved = seconds, clock()
+
+    @property
+    def due(self) -> bool:
+        return self.clock() - self._saved >= self._pause
+
+    def save(self, write: Callable[[float], None]) -> None:
+        """Write the state, with the time when it was asked for."""
+        begun = self.clock()
+        write(begun)
+        self._saved = self.clock()
+        self._pause = self.seconds and max(self.seconds, 20 * (self._saved - begun))
 
 
 def save_resume(run: Path, step: int, state: Mapping[str, Any]) -> None:

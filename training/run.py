@@ -113,7 +113,7 @@ def train_one(
         trust_remote_code=trust_remote_code,
     )  # fmt: skip
     request = describe_request(job, net, settings, seed, fold, begin)
-    run = open_run(out, request, settings)
+    run = open_run(out, request, settings.to_json())
     if run is not None and run.status == "finished":
         drop_resume(out)
         return run
