@@ -89,15 +89,26 @@ def profile(
         objectives, deviance = look(points)
     else:
         half = _first_half_width(fitted, stated, level)
+        points = objectives = deviance = np.zeros(0)
         for _ in range(WIDENINGS):
-            points = _around(estimate, half, stated)
-            objectives, deviance = look(points)
+            more = _around(estimate, half, stated)
+            if len(points):  # what lies within was looked at more closely
+                more = more[(more < points[0]) | (more > points[-1])]
+            if len(more) == 0:  # the whole range is seen
+                break
+            found, lost = look(more)
+            order = np.argsort(np.concatenate([points, more]))
+            points, objectives, deviance = (
+                np.concatenate(both)[order]
+                for both in ((points, more), (objectives, found), (deviance, lost))
+            )
             if deviance[0] > threshold and deviance[-1] > threshold:
                 break
             half *= 3
+    logged = stated.scale == "log"
     below, above = points <= estimate, points >= estimate
-    low = _crossing(points[below][::-1], deviance[below][::-1], threshold)
-    high = _crossing(points[above], deviance[above], threshold)
+    low = _crossing(points[below][::-1], deviance[below][::-1], threshold, logged)
+    high = _crossing(points[above], deviance[above], threshold, logged)
     # a floor of zero is a possible value, not a missing end
     at_floor = low is None and stated.scale == "linear" and len(points) > 0 and points[0] <= _lowest(stated)
     interval = Interval(
@@ -151,11 +162,11 @@ def _around(estimate: float, half: float, stated: Parameter) -> Array:
     """Values from below to above the estimate, which is one of them, inside the parameter's range."""
     steps = np.linspace(-half, half, POINTS)
     values = estimate * np.exp(steps) if stated.scale == "log" else estimate + steps
-    high = stated.high if stated.scale == "linear" and not stated.units else float("inf")
-    return np.unique(np.clip(values, _lowest(stated), high))
+    low = stated.low if not stated.units else _lowest(stated)
+    return np.unique(np.clip(values, low, stated.high if not stated.units else float("inf")))
 
 
-def _crossing(values: Array, deviance: Array, threshold: float) -> float | None:
+def _crossing(values: Array, deviance: Array, threshold: float, logged: bool) -> float | None:
     """Where the deviance first exceeds the threshold on the way out, between two values; None if it never does."""
     over = np.flatnonzero(deviance > threshold)
     if len(over) == 0:
@@ -166,4 +177,6 @@ def _crossing(values: Array, deviance: Array, threshold: float) -> float | None:
     share = (
         (threshold - deviance[k - 1]) / (deviance[k] - deviance[k - 1]) if np.isfinite(deviance[k]) else 0.0
     )
+    if logged:
+        return float(values[k - 1] * (values[k] / values[k - 1]) ** share)
     return float(values[k - 1] + share * (values[k] - values[k - 1]))
