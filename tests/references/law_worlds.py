@@ -23,7 +23,18 @@ PLANTED = {
         "beta": -0.0614,
         "alpha": 0.1943,
     },
+    "data_constrained": {
+        "A": 521.0,
+        "B": 1488.0,
+        "E": 1.87,
+        "alpha": 0.353,
+        "beta": 0.36,
+        "R_D": 15.4,
+        "R_N": 5.3,
+    },
     "routed": {"L0": 2.8, "a": -0.082, "b0": -0.036, "c": 0.0039, "E_start": 1.85, "E_max": 314.0},
+    "momentum": {"L0": 3.158, "A": 0.514, "alpha": 0.513, "C": 0.402},
+    "momentum_size": {"L0": 1.9, "A": 0.5, "alpha": 0.5, "C": 0.4, "B": 120.0, "beta": 0.28},
     "shifted_power": {"K": 1.04, "kappa": 0.97, "E0": 1.9, "E1": 2.0},
     "error_decay": {"epsilon": 0.857, "k": 2.2, "gamma": 0.715},
     "sigmoid": {"a": -0.73, "x0": 0.77, "k": 5.0, "b": 0.97},
@@ -53,8 +64,15 @@ def world_inputs(name, runs, seed=0):
     if name in ("chinchilla", "kaplan", "kaplan_offset", "over_training", "farseer"):
         N, M = 10 ** rng.uniform(7.5, 10, runs), 10 ** rng.uniform(0.3, 2.5, runs)
         return {"C": 6 * N * N * M, "M": M} if name == "over_training" else {"N": N, "D": N * M}
+    if name == "data_constrained":
+        U, epochs = 10 ** rng.uniform(8, 10, runs), 10 ** rng.uniform(0, 1.5, runs)
+        return {"N": U * 10 ** rng.uniform(-1.5, 0, runs), "D": U * epochs, "epochs": epochs}
     if name == "routed":
         return {"N": 10 ** rng.uniform(7, 9.2, runs), "E": 2.0 ** rng.integers(0, 10, runs)}
+    if name in ("momentum", "momentum_size"):
+        S1 = 10 ** rng.uniform(-0.3, 1.3, runs)
+        S2 = rng.uniform(0, 0.25, runs) * (rng.uniform(size=runs) < 0.6)
+        return {"S1": S1, "S2": S2} | ({"N": 10 ** rng.uniform(7, 9.5, runs)} if "size" in name else {})
     if name == "shifted_power":
         return {"x": rng.uniform(2.2, 5.0, runs)}
     if name == "error_decay":

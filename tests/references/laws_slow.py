@@ -73,7 +73,20 @@ def routed(p, x, N0=1e8):
     return np.exp(a * ln_N + b * ln_experts + c * ln_N * ln_experts + d)
 
 
+def data_constrained(p, x):
+    """Muennighoff's law, with N_opt by way of the compute whose optimal data are U."""
+    A, B, alpha, beta = p["A"], p["B"], p["alpha"], p["beta"]
+    U = x["D"] / x["epochs"]
+    G, b = (alpha * A / (beta * B)) ** (1 / (alpha + beta)), alpha / (alpha + beta)
+    C = 6 * (G * U) ** (1 / b)
+    U_N = np.minimum(x["N"], G * (C / 6) ** (1 - b))
+    data = U * (1 + p["R_D"] * (1 - np.exp(-(x["D"] / U - 1) / p["R_D"])))
+    size = U_N * (1 + p["R_N"] * (1 - np.exp(-(x["N"] / U_N - 1) / p["R_N"])))
+    return p["E"] + A / size**alpha + B / data**beta
+
+
 FORMULAS = {
+    "data_constrained": data_constrained,
     "farseer": farseer,
     "routed": routed,
     "power": lambda p, x: p["beta"] * x["x"] ** p["c"],
@@ -86,6 +99,10 @@ FORMULAS = {
     ),
     "over_training": lambda p, x: (
         p["E"] + (p["a"] * x["M"] ** p["eta"] + p["b"] * x["M"] ** -p["eta"]) * x["C"] ** -p["eta"]
+    ),
+    "momentum": lambda p, x: p["L0"] + p["A"] * x["S1"] ** -p["alpha"] - p["C"] * x["S2"],
+    "momentum_size": lambda p, x: (
+        p["L0"] + p["A"] * x["S1"] ** -p["alpha"] + p["B"] * x["N"] ** -p["beta"] - p["C"] * x["S2"]
     ),
     "shifted_power": lambda p, x: p["K"] * (x["x"] - p["E0"]) ** p["kappa"] + p["E1"],
     "error_decay": lambda p, x: p["epsilon"] - p["k"] * np.exp(-p["gamma"] * x["L"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 from scoring.call_syntax import read_options
 from scoring.errors import InputError, unknown_name
@@ -24,6 +24,9 @@ FORMS = {
     "over_training": "training.laws.forms.over_training:over_training",
     "farseer": "training.laws.forms.farseer:farseer",
     "routed": "training.laws.forms.routed:routed",
+    "data_constrained": "training.laws.forms.repetition:data_constrained",
+    "momentum": "training.laws.forms.annealing:momentum",
+    "momentum_size": "training.laws.forms.annealing:momentum_size",
     "shifted_power": "training.laws.forms.shifted_power:shifted_power",
     "error_decay": "training.laws.forms.downstream:error_decay",
     "sigmoid": "training.laws.forms.downstream:sigmoid",
@@ -71,3 +74,19 @@ def form_of(text: str, columns: Iterable[str]) -> Form:
         named = ", ".join(columns)
         raise InputError(f"laws: the formula {text!r} names none of the columns {named}.")
     return custom(text, inputs)
+
+
+def describe_laws() -> list[dict[str, Any]]:
+    """Name, inputs, parameters and first line of the docstring of every law."""
+    rows: list[dict[str, Any]] = []
+    for name, place in FORMS.items():
+        form, doc = form_named(name), load_place(place, f"the form {name}").__doc__ or ""
+        rows.append(
+            {
+                "name": name,
+                "reads": list(form.inputs),
+                "parameters": list(form.names),
+                "doc": doc.splitlines()[0],
+            }
+        )
+    return rows

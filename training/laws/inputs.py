@@ -1,4 +1,4 @@
-"""Columns of runs as float64, and what follows from others: C = 6 N D, M = D / N."""
+"""Columns of runs as float64, and what follows from others: C = 6 N D, M = D / N, epochs = D / U."""
 
 from __future__ import annotations
 
@@ -16,19 +16,28 @@ SIX = 6.0
 
 RULES: dict[str, list[tuple[tuple[str, str], Callable[[Array, Array], Array]]]] = {
     "C": [(("N", "D"), lambda N, D: SIX * N * D)],
-    "D": [(("N", "C"), lambda N, C: C / (SIX * N)), (("N", "M"), lambda N, M: N * M)],
+    "D": [
+        (("N", "C"), lambda N, C: C / (SIX * N)),
+        (("N", "M"), lambda N, M: N * M),
+        (("U", "epochs"), lambda U, epochs: U * epochs),
+    ],
     "N": [
         (("D", "C"), lambda D, C: C / (SIX * D)),
         (("D", "M"), lambda D, M: D / M),
         (("C", "M"), lambda C, M: np.sqrt(C / (SIX * M))),
     ],
     "M": [(("N", "D"), lambda N, D: D / N)],
+    "epochs": [(("D", "U"), lambda D, U: D / U)],
+    "U": [(("D", "epochs"), lambda D, epochs: D / epochs)],
 }
 """What follows from which two others."""
 
 
 def complete(inputs: Mapping[str, npt.ArrayLike], wanted: Sequence[str]) -> dict[str, Array]:
-    """The wanted columns; of N, D, C = 6 N D and M = D / N any two that were given yield the others."""
+    """The wanted columns; of N, D, C = 6 N D and M = D / N any two that were given yield the others.
+
+    Likewise of D, epochs and U = D / epochs, the unique tokens.
+    """
     given = {name: np.asarray(column, dtype=np.float64) for name, column in inputs.items()}
     found = {name: _derive(name, given, frozenset()) for name in wanted}
     for name, column in found.items():
