@@ -32,6 +32,7 @@ PLANTED = {
         "R_D": 15.4,
         "R_N": 5.3,
     },
+    "quality_quantity": {"a": 2.5e-7, "d": 0.1, "b": -0.16, "tau": 4.0},
     "routed": {"L0": 2.8, "a": -0.082, "b0": -0.036, "c": 0.0039, "E_start": 1.85, "E_max": 314.0},
     "momentum": {"L0": 3.158, "A": 0.514, "alpha": 0.513, "C": 0.402},
     "momentum_size": {"L0": 1.9, "A": 0.5, "alpha": 0.5, "C": 0.4, "B": 120.0, "beta": 0.28},
@@ -67,6 +68,8 @@ def world_inputs(name, runs, seed=0):
     if name == "data_constrained":
         U, epochs = 10 ** rng.uniform(8, 10, runs), 10 ** rng.uniform(0, 1.5, runs)
         return {"N": U * 10 ** rng.uniform(-1.5, 0, runs), "D": U * epochs, "epochs": epochs}
+    if name == "quality_quantity":
+        return {"D": 10 ** rng.uniform(6.5, 9, runs), "epochs": 10 ** rng.uniform(-0.2, 1.3, runs)}
     if name == "routed":
         return {"N": 10 ** rng.uniform(7, 9.2, runs), "E": 2.0 ** rng.integers(0, 10, runs)}
     if name in ("momentum", "momentum_size"):

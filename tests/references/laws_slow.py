@@ -73,6 +73,24 @@ def routed(p, x, N0=1e8):
     return np.exp(a * ln_N + b * ln_experts + c * ln_N * ln_experts + d)
 
 
+def quality_quantity_run(p, D, epochs, repeats="utility", offset="after"):
+    """Goyal's curve for one run, pass by pass."""
+    U, a, b = D / max(epochs, 1.0), p["a"], p["b"]
+    first, product, effective, k = (a * U) ** b, 1.0, U, 1
+    while k < epochs:  # pass k + 1, from k U to (k + 1) U or to the end
+        end, half_lives = min((k + 1) * U, D), k / p["tau"]
+        product *= (end / (k * U)) ** (b * 0.5**half_lives)
+        effective += (end - k * U) * 0.5**half_lives
+        k += 1
+    if repeats == "data":
+        return (a * effective) ** b + p["d"]
+    return (p["d"] + first) * product if offset == "inside" else first * product + p["d"]
+
+
+def quality_quantity(p, x, **options):
+    return np.array([quality_quantity_run(p, D, epochs, **options) for D, epochs in zip(x["D"], x["epochs"])])
+
+
 def data_constrained(p, x):
     """Muennighoff's law, with N_opt by way of the compute whose optimal data are U."""
     A, B, alpha, beta = p["A"], p["B"], p["alpha"], p["beta"]
@@ -86,6 +104,7 @@ def data_constrained(p, x):
 
 
 FORMULAS = {
+    "quality_quantity": quality_quantity,
     "data_constrained": data_constrained,
     "farseer": farseer,
     "routed": routed,

@@ -25,6 +25,7 @@ FORMS = {
     "farseer": "training.laws.forms.farseer:farseer",
     "routed": "training.laws.forms.routed:routed",
     "data_constrained": "training.laws.forms.repetition:data_constrained",
+    "quality_quantity": "training.laws.forms.quality_quantity:quality_quantity",
     "momentum": "training.laws.forms.annealing:momentum",
     "momentum_size": "training.laws.forms.annealing:momentum_size",
     "shifted_power": "training.laws.forms.shifted_power:shifted_power",
