@@ -35,7 +35,7 @@ def error_decay() -> Form:
 
 
 def sigmoid() -> Form:
-    """acc = a / (1 + exp(-k (L - x0))) + b with -1 <= a <= 0, x0, k >= 0 and 0 <= b <= 1 (Bhagia et al. 2024, eq. 3).
+    """acc = a / (1 + exp(-k (L - x0))) + b with -1 <= a <= 0, x0, k >= 0 and 0 <= b <= 1 (Bhagia et al. 2024).
 
     b is the accuracy far below the loss x0, a + b that far above it. Accuracies are shares, and the loss is used as it
     is (it may be 0, where the paper puts accuracy 1), so neither is reduced: starts suit losses from 0.2 to 10. Where
@@ -128,7 +128,7 @@ def _ln_single_step(p: Values, x: Values) -> torch.Tensor:
 
 
 def log_law() -> Form:
-    """score = (ln(A D^alpha))^beta for D tokens of pretraining data: BLEU after fine-tuning (Isik et al. 2024, eq. 1).
+    """score = (ln(A D^alpha))^beta for D tokens of pretraining data: BLEU after fine-tuning (Isik et al. 2024).
 
     Holds for ln(A D^alpha) > 0 only: less data have no prediction (NaN). ``beta`` stands first and any unit of the
     score goes into A and alpha. The paper's law of the loss, L = E + A / D^alpha, is ``power_offset``.
