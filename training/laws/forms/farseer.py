@@ -80,6 +80,7 @@ def farseer(N0: float = 1e9, D0: float = 2e10) -> Form:
         lambda p, x: torch.logaddexp(*terms(p, x.ln_N, x.ln_D)),
         inverses={"D": lambda p, x, y: _tokens(terms, p, x, y)},
         optimum=optimum,
+        recipe={"name": "farseer", "options": {"N0": N0, "D0": D0}},
     )
 
 

@@ -54,6 +54,7 @@ def routed(N0: float = 1e8) -> Form:
         ),
         ln_loss,
         inverses={"N": size, "E": experts},
+        recipe={"name": "routed", "options": {"N0": N0}},
     )
 
 
