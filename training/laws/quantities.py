@@ -13,6 +13,9 @@ NAMES = {
     "M": "tokens per parameter",
 }
 """What the inputs that all laws share are counted in."""
+ANY_SIZE = 1e6
+SKEWED = 5.0
+"""Ends that differ by more are rounded each by itself."""
 SUFFIXES = ((1e15, "Q"), (1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"))
 
 
@@ -40,25 +43,27 @@ def size(value: float, name: str = "N") -> str:
 
 
 def with_interval(found: Interval, name: str = "") -> str:
-    """``0.347 (0.317 to 0.373)`` with the digits that the interval leaves; of ``name`` N or D with suffixes."""
-    low, high = found.low, found.high
-    if math.isnan(low) or math.isnan(high) or (math.isinf(low) and math.isinf(high)):
-        return f"{size(found.value, name)} (no interval)"
-    if name:
-        return f"{size(found.value, name)} ({_end(low, name)} to {_end(high, name)})"
-    if not (math.isfinite(low) and math.isfinite(high)) or low == high:
-        return f"{digits(found.value)} ({_end(low)} to {_end(high)})"
-    unit = math.ceil(-math.log10((high - low) / 20))
-    if any(abs(each) >= 1e6 or 0 < abs(each) < 1e-4 for each in (found.value, low, high)):
-        return f"{digits(found.value, 3)} ({digits(low, 3)} to {digits(high, 3)})"
-    least, middle, most = (f"{round(each, unit):,.{max(0, unit)}f}" for each in (low, found.value, high))
+    """``0.347 (0.317 to 0.373)`` with the digits that the interval leaves; of ``name`` N or D with suffixes.
+
+    An interval of a positive quantity over more than six decades says ``of any size``; one whose end was not found
+    ``0.05 or more``.
+    """
+    value, low, high = found.value, found.low, found.high
+    if math.isnan(low) or math.isnan(high) or (low == -math.inf and high == math.inf):
+        return f"{size(value, name)} (no interval)"
+    if value > 0 and low >= 0 and high > ANY_SIZE * low and (low > 0 or math.isinf(high)):
+        return f"{size(value, name)} (of any size)"
+    if math.isinf(low) or math.isinf(high):
+        end = f"{size(low, name)} or more" if math.isinf(high) else f"{size(high, name)} or less"
+        return f"{size(value, name)} ({end})"
+    ends = (low, value, high)
+    extreme = any(abs(each) >= 1e6 or 0 < abs(each) < 1e-4 for each in ends)
+    if name or extreme or low == high or (low > 0 and high > SKEWED * low):
+        least, middle, most = (size(each, name) for each in ends)
+    else:
+        unit = math.ceil(-math.log10((high - low) / 20))
+        least, middle, most = (f"{round(each, unit):,.{max(0, unit)}f}" for each in ends)
     return f"{middle} ({least} to {most})"
-
-
-def _end(value: float, name: str = "") -> str:
-    if math.isinf(value):
-        return "without end"
-    return size(value, name) if name else digits(value)
 
 
 def percent(share: float) -> str:

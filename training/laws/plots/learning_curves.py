@@ -121,7 +121,7 @@ def _crossing(axes: Axes, crossing: CrossingMark, first: float, last: float) -> 
         if crossing.name:
             axes.annotate(
                 label(crossing.name, 30), (crossing.x, crossing.y), (0, 10), textcoords="offset points", ha="center",
-                fontsize=8.5,
+                fontsize=8.5, zorder=7, bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
             )  # fmt: skip
 
 
