@@ -1,4 +1,4 @@
-"""Capability components: what benchmark scores of many models have in common (Ruan et al. 2024, section 3)."""
+"""Capability components: what benchmark scores of many models have in common (Ruan et al. 2024)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A downstream metric from capability components: a line, or a sigmoid of one (Ruan et al. 2024, equation 4)."""
+"""A downstream metric from capability components: a line, or a sigmoid of one (Ruan et al. 2024)."""
 
 from __future__ import annotations
 

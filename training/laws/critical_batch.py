@@ -53,9 +53,9 @@ def critical_batch(
 ) -> CriticalBatch:
     """The critical batch size from the steps that runs of different batch sizes took to one target loss.
 
-    S(B) = a + b / B by least squares of ln S, a >= 0 (Zhang et al. 2024, section 3.1). From S(B*) = (1 + overhead)
+    S(B) = a + b / B by least squares of ln S, a >= 0 (Zhang et al. 2024). From S(B*) = (1 + overhead)
     S(optimal) optimal / B* follows B* = (1 + overhead) optimal + overhead b / a. The same curve is McCandlish et al.
-    2018, equation 2.11, (S / S_min - 1)(E / E_min - 1) = 1 with E = B S examples, S_min = a and E_min = b, so both
+    2018, (S / S_min - 1)(E / E_min - 1) = 1 with E = B S examples, S_min = a and E_min = b, so both
     definitions come from one fit. Intervals by the delta method on the logarithm of the size.
     """
     level_checked(level)

@@ -71,7 +71,7 @@ def rank_agreement(
 
 
 def decision_accuracy(small: npt.ArrayLike, large: npt.ArrayLike) -> float:
-    """Share of pairs ordered alike at both scales (Heineman et al. 2025, section 3), in [0, 1].
+    """Share of pairs ordered alike at both scales (Heineman et al. 2025), in [0, 1].
 
     A pair that ties at the large scale has no right order and is left out; one that ties at the small scale alone is
     decided by a coin and counts half. (The authors' code counts ties by the order in which models happen to stand.)

@@ -1,4 +1,4 @@
-"""Is a difference between models larger than a benchmark's noise (Heineman et al. 2025, section 3)."""
+"""Is a difference between models larger than a benchmark's noise (Heineman et al. 2025)."""
 
 from __future__ import annotations
 
@@ -95,3 +95,31 @@ def last_checkpoints(scores_RK: npt.ArrayLike, last: int | None) -> Array:
             f"signal_noise: {int((~np.isfinite(kept)).sum())} scores are not finite; drop them first."
         )
     return kept
+
+
+@dataclass(frozen=True)
+class SubtaskChoice:
+    """Subtasks in descending order of their own ratio, and the ratio of the mean over the first k of them, k = 1..S.
+
+    ``kept`` are the places of those whose mean has the highest ratio, ascending.
+    """
+
+    order_S: npt.NDArray[np.int64]
+    ratios_S: Array
+    kept: npt.NDArray[np.int64]
+
+
+def best_subtasks(scores_SRK: npt.ArrayLike, *, last: int = 30) -> SubtaskChoice:
+    """Which subtasks to average for the highest signal over noise (Heineman et al. 2025).
+
+    Scores are (S subtasks, R models, K checkpoints), all on one scale. The choice is fitted to these models, so its
+    ratio flatters it; judge it on others.
+    """
+    scores = np.asarray(scores_SRK, dtype=np.float64)
+    if scores.ndim != 3 or len(scores) < 1:
+        raise bad_value("scores", "best_subtasks", scores.shape, "subtasks by models by checkpoints")
+    own = np.array([signal_noise(scores_RK, last=last).ratio.value for scores_RK in scores])
+    order = np.argsort(-own, kind="stable")
+    sums = np.cumsum(scores[order][:, :, -last:], axis=0)
+    ratios = np.array([signal_noise(total / (k + 1), last=last).ratio.value for k, total in enumerate(sums)])
+    return SubtaskChoice(order, ratios, np.sort(order[: int(ratios.argmax()) + 1]))

@@ -60,12 +60,12 @@ def test_definitions_of_both_papers():
 
 def test_intervals_cover():
     rng, hit = np.random.default_rng(0), {"batch": 0, "balanced": 0}
-    for _ in range(100):
+    for _ in range(60):
         steps = (2000 + 1.1e7 / SIZES) * np.exp(0.03 * rng.normal(size=9))
         found = critical_batch(SIZES, steps)
         hit["batch"] += 1.2 * 256 + 0.2 * 1.1e7 / 2000 in found.batch
         hit["balanced"] += 1.1e7 / 2000 in found.balanced
-    assert min(hit.values()) >= 90 and max(hit.values()) < 100
+    assert min(hit.values()) >= 54 and max(hit.values()) < 60
 
 
 def test_steps_that_keep_falling_have_no_critical_batch():

@@ -10,7 +10,7 @@ from scipy.stats import pearsonr, spearmanr
 from scoring.errors import InputError
 from training.laws.interval import wilson_interval
 from training.laws.rank_agreement import decision_accuracy, rank_agreement
-from training.laws.signal_noise import effective_count, signal_noise
+from training.laws.signal_noise import best_subtasks, effective_count, signal_noise
 
 SCALES = {"412M": (412e6, 8.23e9), "1.4B": (1.44e9, 2.88e10), "6.9B": (6.89e9, 1.378e11)}
 
@@ -216,6 +216,36 @@ def test_the_interval_of_the_noise_covers():
         found = signal_noise(0.5 + 0.02 * rng.normal(size=(1, 30)))
         hit += found.noise.low <= 0.04 <= found.noise.high
     assert 270 <= hit < 300
+
+
+def test_leaving_out_planted_noisy_subtasks_raises_decision_accuracy():
+    """12 subtasks measure quality, 8 are noise; chosen on the small scale of half the models, judged on the others."""
+    rng = np.random.default_rng(4)
+    gains = []
+    for _ in range(10):
+        quality = 0.5 + 0.02 * rng.normal(size=40)
+        spread = np.array([0.02] * 12 + [0.3] * 8)[:, None, None]
+        signal = np.array([1.0] * 12 + [0.0] * 8)[:, None, None]
+        small, large = (
+            0.5 + signal * (quality[:, None] - 0.5) + spread * rng.normal(size=(20, 40, 30)) for _ in range(2)
+        )
+        found = best_subtasks(small[:, :20])
+        assert set(found.kept) <= set(range(12)) and len(found.kept) >= 8
+        assert found.ratios_S[len(found.kept) - 1] == found.ratios_S.max() > found.ratios_S[-1]
+        true = large[:12, 20:].mean(axis=(0, 2))
+        kept, every = (
+            decision_accuracy(s[:, 20:, -1].mean(axis=0), true) for s in (small[found.kept], small)
+        )
+        gains.append(kept - every)
+    assert np.mean(gains) > 0.1 and min(gains) > 0
+
+
+def test_one_subtask_is_kept():
+    scores = 0.5 + 0.1 * np.random.default_rng(5).normal(size=(1, 3, 4))
+    found = best_subtasks(scores)
+    assert found.kept.tolist() == [0] and found.ratios_S[0] == signal_noise(scores[0]).ratio.value
+    with pytest.raises(InputError, match="subtasks by models by checkpoints"):
+        best_subtasks(scores[0])
 
 
 def test_edges_of_signal_and_noise():

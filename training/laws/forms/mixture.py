@@ -1,4 +1,4 @@
-"""Data mixing law (Ye et al. 2024, equation 7): the loss on one validation set as proportions of domains change."""
+"""Data mixing law (Ye et al. 2024): the loss on one validation set as proportions of domains change."""
 
 from __future__ import annotations
 

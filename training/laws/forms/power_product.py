@@ -1,4 +1,4 @@
-"""A product of powers: how a good hyper-parameter grows with model and data (Li et al. 2025, equation 1)."""
+"""A product of powers: how a good hyper-parameter grows with model and data (Li et al. 2025)."""
 
 from __future__ import annotations
 
