@@ -69,8 +69,10 @@ class Bootstrap:
             runs, size = len(self.fitted.y_N), len(self.fitted.form.free)
             widened = self.fitted.residuals_N * np.sqrt(runs / max(1, runs - size))
             chance = self.fitted.weights_N / self.fitted.weights_N.sum()
-            # residuals are prediction - actual, hence the sign
-            samples = samples - np.random.default_rng([self.seed, 1]).choice(widened, samples.shape, p=chance)
+            # one residual per resample for all points: an interval does not depend on what else is asked, and bands are
+            # smooth; residuals are prediction - actual, hence the sign
+            drawn = np.random.default_rng([self.seed, 1]).choice(widened, len(samples), p=chance)
+            samples = samples - drawn.reshape(-1, *[1] * (samples.ndim - 1))
         ends = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2], axis=0)
         low, high = np.exp(ends) if of_logs else ends
         return centre, low, high
@@ -116,7 +118,7 @@ def bootstrap(
     if count < 2:
         raise bad_value("groups", "bootstrap", count, "at least 2 different groups")
     drawn = rng.multinomial(count, np.full(count, 1 / count), size=resamples)
-    return refit(fitted, drawn[:, member], starts=starts, seed=seed)
+    return refit(fitted, drawn[:, member].astype(np.float64), starts=starts, seed=seed)
 
 
 def refit(fitted: Fit, copies_BN: Array, *, starts: int = 4, seed: int = 0) -> Bootstrap:

@@ -1,4 +1,4 @@
-"""What laws are for: isoFLOP optima, held-out compute, loss to loss; and a second method for the same fit."""
+"""What laws are for: isoFLOP optima and held-out compute; and a second method for the same fit."""
 
 import numpy as np
 import pytest
@@ -10,9 +10,6 @@ from training.laws.catalog import form_named
 from training.laws.evaluation import evaluate
 from training.laws.fit import Outliers, fit
 from training.laws.isoflop import isoflop_optima, power_exponent
-from training.laws.loss_to_loss.loss_map import map_losses, relate, translate
-from training.laws.loss_to_loss.pairing import Series, pair
-from training.laws.run_table import make_run_table
 from training.laws.variable_projection import variable_projection
 
 
@@ -125,86 +122,3 @@ def test_evaluation_fits_below_and_judges_above():
         evaluate(form_named("chinchilla"), inputs, y, below=1.0)
     with pytest.raises(InputError, match="either below"):
         evaluate(form_named("chinchilla"), inputs, y)
-
-
-# Loss to loss
-
-
-def two_corpora(noise=0.0005, runs=60):
-    """A law on one corpus, its translation as the law of another, and a task loss that follows the first."""
-    inputs = world_inputs("kaplan_offset", runs, 3)
-    p = PLANTED["kaplan_offset"]
-    first = losses("kaplan_offset", inputs)
-    second = 0.63 * (first - p["E"]) ** 1.09 + 0.85
-    task = 1.5 * (first - p["E"]) ** 0.8 + 1.2
-    rng = np.random.default_rng(0)
-    web, code, task = (y * np.exp(noise * rng.normal(size=runs)) for y in (first, second, task))
-    table = make_run_table(
-        {
-            "run": [f"web{i}" for i in range(runs)] + [f"code{i}" for i in range(runs)],
-            "corpus": ["web"] * runs + ["code"] * runs,
-            "N": np.tile(inputs["N"], 2),
-            "D": np.tile(inputs["D"], 2),
-        },
-        {"loss": np.concatenate([web, code]), "task": np.concatenate([task, np.full(runs, np.nan)])},
-    )
-    return table, inputs
-
-
-def test_planted_maps_are_found():
-    table, _ = two_corpora()
-    web, code, task = Series("web", "loss"), Series("code", "loss"), Series("web", "task")
-    across = relate(table, web, code)
-    assert (across.kappa, across.K, across.E1) == pytest.approx((1.09, 0.63, 0.85), rel=0.02)
-    assert (across.E0, across.pairs) == (pytest.approx(2.17, rel=0.01), 60) and across.r2 > 0.999
-    same = relate(table, web, task)
-    assert (same.kappa, same.K, same.E1) == pytest.approx((0.8, 1.5, 1.2), rel=0.03)
-    assert np.isnan(across.predict(1.0))
-
-
-def test_a_floor_can_be_fitted_with_the_map():
-    x = np.linspace(2.5, 4.5, 30)
-    y = 0.63 * (x - 2.17) ** 1.09 + 0.85
-    found = map_losses(x, y, 2.17)
-    assert (found.kappa, found.K, found.E1) == pytest.approx((1.09, 0.63, 0.85), rel=1e-3)
-    low = map_losses(x, (x - 2.17) ** 1.5, 2.17)
-    assert pytest.approx(0.0, abs=1e-3) == low.E1
-
-
-def test_a_law_is_translated_from_few_runs():
-    """With six runs of the new corpus the translated law is far closer than one fitted to them alone."""
-    table, inputs = two_corpora()
-    web, code = Series("web", "loss"), Series("code", "loss")
-    p = PLANTED["kaplan_offset"]
-    ratio = table["D"] / table["N"]
-    few = np.flatnonzero((table["corpus"] == "code") & (ratio > 10) & (ratio < 60))[:6]
-    small = table.rows(np.concatenate([np.flatnonzero(table["corpus"] == "web"), few]))
-    mapped = relate(small, web, code, fit_floor=True)
-    rows = web.of(table)
-    law = fit(form_named("kaplan_offset"), rows.inputs, rows["value"]).parameters
-    form = form_named("kaplan_offset")
-    predicted = np.exp(form.ln_prediction(translate(law, mapped), inputs))
-    truth = 0.63 * (losses("kaplan_offset", inputs) - p["E"]) ** 1.09 + 0.85
-    alone = code.of(small)
-    own = fit(form, alone.inputs, alone["value"])
-    assert not own.sound
-    error, own_error = (np.abs(y / truth - 1).mean() for y in (predicted, own.predict(inputs)))
-    assert error < 0.02 and error < own_error
-    with pytest.raises(InputError, match="beta is missing"):
-        translate({"A": 1.0, "B": 1.0, "E": 1.0, "alpha": 0.3}, mapped)
-
-
-def test_what_cannot_be_paired_is_one_sentence():
-    table, _ = two_corpora()
-    web, code = Series("web", "loss"), Series("code", "loss")
-    assert len(pair(table, web, code, by=("C",))[0]) == 60
-    with pytest.raises(InputError, match="has several runs at"):
-        pair(table.rows([0, 0, 1, 60, 61]), web, code)
-    with pytest.raises(InputError, match="no run of"):
-        pair(table.rows([0, 1, 62, 63]), web, code)
-    with pytest.raises(InputError, match="metric must be one of"):
-        pair(table, web, Series("code", "accuracy"))
-    with pytest.raises(InputError, match="at or below the floor"):
-        map_losses([2.0, 3.0], [1.0, 2.0], 2.5, 0.5)
-    with pytest.raises(InputError, match="at least 2 pairs"):
-        map_losses([2.0], [1.0], 0.5)

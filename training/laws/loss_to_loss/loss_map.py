@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,36 +11,62 @@ import numpy.typing as npt
 from scoring.errors import InputError
 from training.laws.cautions import Caution
 from training.laws.fit import Fit, fit
-from training.laws.form import Array
-from training.laws.forms.kaplan import kaplan_offset
+from training.laws.form import Array, Form
 from training.laws.forms.power import power
 from training.laws.forms.shifted_power import shifted_power
-from training.laws.loss_to_loss.pairing import Series, floor, pair
+from training.laws.loss_to_loss.pairing import Pairs, Series, Several, pair, series_law
 from training.laws.run_table import RunTable
 
 
 @dataclass(frozen=True)
 class LossMap:
-    """y = K (x - E0)^kappa + E1, from P pairs. ``fitted`` is the law between what lies above the floors, or of y."""
+    """y = K (x - E0)^kappa + E1, from P pairs. ``fitted`` is the law between what lies above the floors, or of y.
+
+    ``r2`` is the share of the spread of y that it explains. ``joined`` and the laws that gave the floors are known
+    where the map was made from a table; ``floor_fitted`` says that E1 came with the map and not from a law.
+    """
 
     K: float
     kappa: float
     E0: float
     E1: float
-    pairs: int
     r2: float
-    fitted: Fit
+    x_P: Array = field(repr=False)
+    y_P: Array = field(repr=False)
+    fitted: Fit = field(repr=False)
+    floor_fitted: bool = False
+    joined: Pairs | None = field(default=None, repr=False)
+    source_law: Fit | None = field(default=None, repr=False)
+    target_law: Fit | None = field(default=None, repr=False)
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs it was fitted to."""
+        return len(self.x_P)
 
     def predict(self, x: npt.ArrayLike) -> Array:
         """y at x; NaN where x lies below its floor."""
-        above = np.asarray(x, dtype=np.float64) - self.E0
-        with np.errstate(invalid="ignore"):
-            found: Array = self.K * above**self.kappa + self.E1
-        return found
+        return mapped(x, self.K, self.kappa, self.E0, self.E1)
 
     @property
     def cautions(self) -> tuple[Caution, ...]:
-        return self.fitted.cautions
+        """What speaks against the map, and against the laws whose floors it stands on."""
+        found = [Caution(c.code, f"the map: {c.text}") for c in self.fitted.cautions]
+        for name, law in (("source", self.source_law), ("target", self.target_law)):
+            found += (
+                [Caution(c.code, f"the law of the {name}: {c.text}") for c in law.cautions] if law else []
+            )
+        return tuple(found)
+
+
+def mapped(
+    x: npt.ArrayLike, K: npt.ArrayLike, kappa: npt.ArrayLike, E0: npt.ArrayLike, E1: npt.ArrayLike
+) -> Array:
+    """K (x - E0)^kappa + E1, broadcasting; NaN where x lies below its floor."""
+    above = np.asarray(x, dtype=np.float64) - np.asarray(E0, dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        found: Array = np.asarray(K) * above ** np.asarray(kappa) + np.asarray(E1)
+    return found
 
 
 def map_losses(x: npt.ArrayLike, y: npt.ArrayLike, E0: float, E1: float | None = None) -> LossMap:
@@ -55,8 +81,9 @@ def map_losses(x: npt.ArrayLike, y: npt.ArrayLike, E0: float, E1: float | None =
     for name, column, level in (("x", source, E0), ("y", target, E1 or 0.0)):
         if not (column > level).all():
             raise InputError(
-                f"map_losses: {int((column <= level).sum())} of {name} lie at or below the floor {level:.4g}."
+                f"map_losses: {int((~(column > level)).sum())} of {name} lie at or below the floor {level:.4g}."
             )
+    floor_fitted = E1 is None
     if E1 is None:
         share = target.min() / target.mean()
         form = shifted_power().frozen(E0=E0).bounded(E1=(0.0, float(share)))
@@ -66,10 +93,10 @@ def map_losses(x: npt.ArrayLike, y: npt.ArrayLike, E0: float, E1: float | None =
     else:
         found = fit(power(), {"x": source - E0}, target - E1, objective="log_square")
         K, kappa = found.parameters["beta"], found.parameters["c"]
-    predicted = K * (source - E0) ** kappa + E1
     spread = float(((target - target.mean()) ** 2).sum())
-    r2 = 1 - float(((predicted - target) ** 2).sum()) / spread if spread else float("nan")
-    return LossMap(K, kappa, E0, E1, len(source), r2, found)
+    left = float(((mapped(source, K, kappa, E0, E1) - target) ** 2).sum())
+    r2 = 1 - left / spread if spread else float("nan")
+    return LossMap(K, kappa, E0, E1, r2, source, target, found, floor_fitted)
 
 
 def relate(
@@ -79,28 +106,27 @@ def relate(
     by: Sequence[str] = ("N", "D"),
     *,
     fit_floor: bool = False,
+    form: Form | None = None,
+    several: Several = "refuse",
+    tolerance: float = 0.0,
 ) -> LossMap:
     """The map from one series to another: runs paired by ``by``, floors from the laws of each series by itself.
 
     ``fit_floor`` fits the target's floor with the map instead, for a target of few runs, of which no law can be had.
+    ``form`` is the law of a series that gives its floor E (Kaplan with offset); ``several`` and ``tolerance`` go to
+    :func:`~training.laws.loss_to_loss.pairing.pair`.
     """
-    x, y, _ = pair(table, source, target, by)
-    return map_losses(x, y, floor(table, source), None if fit_floor else floor(table, target))
-
-
-def translate(parameters: Mapping[str, float], loss_map: LossMap) -> dict[str, float]:
-    """The law of the target from that of the source, both Kaplan with offset: no run of the target's law is needed.
-
-    A K^(1/(kappa alpha)), B K^(1/(kappa beta)), kappa alpha, kappa beta and E1: the compute-optimal N stays the same.
-    """
-    missing = [name for name in kaplan_offset().names if name not in parameters]
-    if missing:
-        raise InputError(f"translate: a Kaplan law with offset is needed, {missing[0]} is missing.")
-    alpha, beta = loss_map.kappa * parameters["alpha"], loss_map.kappa * parameters["beta"]
-    return {
-        "A": parameters["A"] * loss_map.K ** (1 / alpha),
-        "B": parameters["B"] * loss_map.K ** (1 / beta),
-        "E": loss_map.E1,
-        "alpha": alpha,
-        "beta": beta,
-    }
+    joined = pair(table, source, target, by, several=several, tolerance=tolerance)
+    law = series_law(table, source, form)
+    other = None if fit_floor else series_law(table, target, form)
+    for series, fitted, losses in ((source, law, joined.x_P), (target, other, joined.y_P)):
+        if fitted is not None and not (losses > fitted.parameters["E"]).all():
+            doubt = f"; {fitted.cautions[0]}" if fitted.cautions else "."
+            raise InputError(
+                f"loss_to_loss: {int((losses <= fitted.parameters['E']).sum())} of {len(losses)} losses of {series} "
+                f"lie at or below the floor {fitted.parameters['E']:.4g} of its law{doubt}"
+            )
+    found = map_losses(
+        joined.x_P, joined.y_P, law.parameters["E"], None if other is None else other.parameters["E"]
+    )
+    return replace(found, joined=joined, source_law=law, target_law=other)

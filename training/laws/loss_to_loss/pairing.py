@@ -1,60 +1,159 @@
 """Two series of losses, paired: which they are makes the three pairings of Brandfonbrener et al. 2024.
 
 - train to train: the training losses of models of two corpora, paired by equal (N, D);
-- train to test: training loss and another loss of the same models;
+- train to test: training loss and another loss of the same models, paired by (N, D) or by ``run``;
 - test to test: one loss of models of two corpora, paired by equal (N, D).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
-from scoring.errors import InputError
-from training.laws.fit import fit
+from scoring.errors import InputError, bad_value, unknown_name
+from training.laws.fit import Fit, fit
 from training.laws.form import Array, Form
 from training.laws.forms.kaplan import kaplan_offset
-from training.laws.run_table import RunTable
+from training.laws.run_table import WORDS, RunTable
+
+Key = tuple[float | str, ...]
+Rows = npt.NDArray[np.int64]
+Several = Literal["refuse", "mean", "lowest"]
 
 
 @dataclass(frozen=True)
 class Series:
-    """The losses of one metric over the models trained on one corpus."""
+    """The losses of one metric, on one split where there are several, over the models trained on one corpus."""
 
     corpus: str
     metric: str
+    split: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.metric} of {self.corpus}" + (f" ({self.split})" if self.split else "")
 
     def of(self, table: RunTable) -> RunTable:
-        return table.where(corpus=self.corpus).where(metric=self.metric)
+        """Its rows; several splits, and losses that are not finite, are an error."""
+        rows = table.where(corpus=self.corpus).where(metric=self.metric)
+        if self.split is not None:
+            rows = rows.where(split=self.split)
+        splits = rows.names("split")
+        if len(splits) > 1:
+            raise InputError(f"loss_to_loss: {self} is measured on the splits {', '.join(splits)}; name one.")
+        if not np.isfinite(rows["value"]).all():
+            raise InputError(f"loss_to_loss: {self} has losses that are not finite; drop them first.")
+        return rows
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """P paired losses in ascending order of their keys, and which rows of each series made them."""
+
+    x_P: Array
+    y_P: Array
+    keys: tuple[Key, ...]
+    source_rows: tuple[Rows, ...]
+    target_rows: tuple[Rows, ...]
+
+    def __len__(self) -> int:
+        return len(self.keys)
 
 
 def pair(
-    table: RunTable, source: Series, target: Series, by: Sequence[str] = ("N", "D")
-) -> tuple[Array, Array, list[tuple[float, ...]]]:
-    """Losses of two series at equal ``by`` (``("C",)`` pairs by compute), and the keys, ascending.
+    table: RunTable,
+    source: Series,
+    target: Series,
+    by: Sequence[str] = ("N", "D"),
+    *,
+    several: Several = "refuse",
+    tolerance: float = 0.0,
+) -> Pairs:
+    """Losses of two series at equal ``by``; what only one of them has is left out.
 
-    A series that has two runs of the same key is an error: which of them to pair is not for a join to guess.
+    - ``("N", "D")``: models of the same size, trained for as long; ``("run",)``: losses of the same model;
+    - ``("C",)`` with ``several="lowest"``: the best run of every compute budget, for grids that share budgets only;
+    - ``("D",)``: as the authors' notebook does it, where a number of tokens names one setting.
+
+    ``several`` says what becomes of runs of one series at one key: ``refuse`` (an error, for it is not for a join to
+    guess), ``mean`` (seeds) or ``lowest`` (isoFLOP minima; the lowest of many noisy losses is a little too low).
+    Numbers that differ by at most the share ``tolerance`` are equal: budgets computed as 6 N D differ in rounding.
     """
-    x, y = (_keyed(series.of(table), by, series) for series in (source, target))
-    keys = sorted(x.keys() & y.keys())
-    if not keys:
+    if several not in ("refuse", "mean", "lowest"):
+        raise unknown_name("several", "pair", str(several), ("refuse", "mean", "lowest"))
+    if not 0 <= tolerance < 1:
+        raise bad_value("tolerance", "pair", tolerance, "from 0 to below 1")
+    found = [series.of(table) for series in (source, target)]
+    codes = [_codes([rows[name] for rows in found], name, tolerance) for name in by]
+    keyed = [
+        _keyed(rows, list(zip(*(code[side] for code in codes))), several, by, series)
+        for side, (rows, series) in enumerate(zip(found, (source, target)))
+    ]
+    shared = sorted(keyed[0].keys() & keyed[1].keys())
+    if not shared:
         raise InputError(f"loss_to_loss: no run of {source} has the same {', '.join(by)} as one of {target}.")
-    return np.array([x[key] for key in keys]), np.array([y[key] for key in keys]), keys
+    x, y = (np.array([keyed[side][key][0] for key in shared]) for side in (0, 1))
+    members = [tuple(keyed[side][key][1] for key in shared) for side in (0, 1)]
+    keys = tuple(tuple(found[0][name][rows[0]] for name in by) for rows in members[0])
+    return Pairs(x, y, keys, *members)
 
 
-def _keyed(rows: RunTable, by: Sequence[str], series: Series) -> dict[tuple[float, ...], float]:
-    keys = list(zip(*(rows[name].tolist() for name in by)))
-    if len(set(keys)) < len(keys):
-        twice = next(key for key in keys if keys.count(key) > 1)
+def series_law(table: RunTable, series: Series, form: Form | None = None) -> Fit:
+    """The law of a series by itself, of which E is its floor: Kaplan with offset unless said otherwise."""
+    chosen, rows = form or kaplan_offset(), series.of(table)
+    if "E" not in chosen.names:
+        raise InputError(f"loss_to_loss: the form {chosen.name} has no floor E.")
+    return fit(chosen, rows.inputs, rows["value"])
+
+
+def best_of_budgets(rows: RunTable, series: Series, tolerance: float = 1e-6) -> RunTable:
+    """The run of lowest loss at every compute budget: the envelope that a law in compute alone describes."""
+    (codes,) = _codes([rows["C"]], "C", tolerance)
+    best = _keyed(rows, [(code,) for code in codes], "lowest", ("C",), series)
+    return rows.rows(np.array([best[key][1][0] for key in sorted(best)]))
+
+
+def _codes(columns: Sequence[npt.NDArray[np.generic]], name: str, tolerance: float) -> list[list[int]]:
+    """Whole numbers for the values of one column in both series, ascending with them; equal for equal ones."""
+    values = np.unique(np.concatenate(list(columns)))
+    if name in WORDS:
+        places: Mapping[float | str, int] = {value: place for place, value in enumerate(values.tolist())}
+        return [[places[value] for value in column.tolist()] for column in columns]
+    numbers = values.astype(np.float64)
+    if not np.isfinite(numbers).all():
+        raise InputError(f"loss_to_loss: {name} is not known for every run, and so cannot pair them.")
+    group = np.concatenate([[0], np.cumsum(np.diff(numbers) > tolerance * np.abs(numbers[1:]))])
+    first, last = (
+        numbers[np.flatnonzero(np.diff(group, prepend=-1))],
+        numbers[np.flatnonzero(np.diff(group, append=-1))],
+    )
+    if (last - first > tolerance * np.abs(last)).any():
         raise InputError(
-            f"loss_to_loss: {series} has several runs at {', '.join(by)} = {twice}; keep one of them."
+            f"loss_to_loss: within {tolerance:g} of each other the values of {name} form a chain; lower tolerance."
         )
-    return dict(zip(keys, rows["value"].tolist()))
+    return [group[np.searchsorted(numbers, column.astype(np.float64))].tolist() for column in columns]
 
 
-def floor(table: RunTable, series: Series, form: Form | None = None) -> float:
-    """The irreducible loss E of a series: that of a Kaplan law with offset, Huber on logs, fitted to all its runs."""
-    rows = series.of(table)
-    return fit(form or kaplan_offset(), rows.inputs, rows["value"]).parameters["E"]
+def _keyed(
+    rows: RunTable, keys: Sequence[tuple[int, ...]], several: Several, by: Sequence[str], series: Series
+) -> dict[tuple[int, ...], tuple[float, Rows]]:
+    """The loss and the rows of every key."""
+    members: dict[tuple[int, ...], list[int]] = {}
+    for row, key in enumerate(keys):
+        members.setdefault(key, []).append(row)
+    found = {}
+    for key, places in members.items():
+        at = np.array(places, dtype=np.int64)
+        losses = rows["value"][at]
+        if len(at) > 1 and several == "refuse":
+            where = ", ".join(f"{name} = {rows[name][at[0]]}" for name in by)
+            raise InputError(
+                f"loss_to_loss: {series} has several runs at {where}; keep one, or say what becomes of several."
+            )
+        if several == "lowest":
+            at = at[[int(losses.argmin())]]
+        found[key] = (float(rows["value"][at].mean()), at)
+    return found
