@@ -124,7 +124,7 @@ def _growth(
     )  # fmt: skip
     if not used.all():
         axes.text(0.03, 0.95, "hollow: not fitted", transform=axes.transAxes, va="top", fontsize=9)
-    axes.set_title("The best size grows with compute" if enough else "The best size")
+    axes.set_title("Best size over compute")
     log_axis(axes, "x", *margins(optima.C_K, 0.1), "C", most=5)
     log_axis(axes, "y", *margins(optima.N_K, 0.15), "N")
     axes.grid(True, axis="y")

@@ -86,6 +86,8 @@ def learning_curve_plot(
             within = (grid >= at.min()) & (grid <= at.max())
             axes.plot(grid, np.where(within, line, np.nan), color=colour, linewidth=1.8, zorder=3)
             for outside in (grid <= at.min(), grid >= at.max()):
+                if outside.sum() < 2:
+                    continue
                 axes.plot(
                     grid, np.where(outside, line, np.nan), color=colour, linewidth=1.4, linestyle=DASHES, zorder=3
                 )  # fmt: skip
