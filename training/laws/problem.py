@@ -54,7 +54,11 @@ class Scales:
 
 
 class Problem:
-    """The objective of a form over n runs, for weights (B, n) of B resamples and points (K, P) of any of them."""
+    """The objective of a form over n runs, for weights (B, n) of B resamples and points (K, P) of any of them.
+
+    ``y`` is (n,), or (B, n) where resamples differ in their outcomes; then ``residuals``, ``jacobian`` and
+    ``inverse_curvature`` are those of the first.
+    """
 
     def __init__(
         self, form: Form, inputs: Mapping[str, Array], y: Array, objective: Objective, scales: Scales
@@ -63,6 +67,7 @@ class Problem:
         self.x = scales.inputs(form, inputs)
         self.y = torch.from_numpy(np.array(y, dtype=np.float64)) * float(np.exp(-scales.outcome))
         self.ln_y = torch.log(self.y)
+        self.runs = self.y.shape[-1]
         size = 1.0 if objective.of_logs else float(np.exp(scales.outcome))
         self.residual_unit, self.objective_unit = size, size**2
         """What residuals and objectives are multiplied by to be in natural units."""
@@ -72,13 +77,14 @@ class Problem:
     ) -> torch.Tensor:
         """Reduced ln predictions (K, n)."""
         p = self.form.reduced(theta, self.scales.ln, held)
-        return self.form.formula(p, self.x).expand(len(theta), len(self.y))
+        return self.form.formula(p, self.x).expand(len(theta), self.runs)
 
     def residuals(self, theta_KP: Array) -> Array:
         """Reduced residuals (K, n)."""
         with torch.no_grad():
             predicted = self.ln_predictions(torch.from_numpy(np.ascontiguousarray(theta_KP)))
-            residuals = self.objective.residuals(predicted, self.y, self.ln_y)
+            first = self.y.reshape(-1, self.runs)[0], self.ln_y.reshape(-1, self.runs)[0]
+            residuals = self.objective.residuals(predicted, *first)
         return np.asarray(residuals.numpy())
 
     def jacobian(self, theta_P: Array) -> Array:
@@ -111,7 +117,7 @@ class Problem:
     ) -> tuple[Array, Array]:
         """Objective (K,) and gradient (K, P); ``which_K`` names the resample, and the held values, of every point."""
         values, gradients = np.empty(len(theta_KP)), np.empty_like(theta_KP)
-        rows = max(1, CHUNK // len(self.y))
+        rows = max(1, CHUNK // self.runs)
         for first in range(0, len(theta_KP), rows):
             piece = slice(first, first + rows)
             which = which_K[piece]
@@ -122,7 +128,8 @@ class Problem:
             with (
                 torch.no_grad()
             ):  # the derivative of the loss is known; only the formula's is left to autograd
-                residuals = self.objective.residuals(predicted, self.y, self.ln_y)
+                own_y = (self.y, self.ln_y) if self.y.ndim == 1 else (self.y[which], self.ln_y[which])
+                residuals = self.objective.residuals(predicted, *own_y)
                 losses, pull = self.objective.losses(residuals, delta)
                 if not self.objective.of_logs:
                     pull = pull * predicted.exp()
