@@ -51,7 +51,8 @@ def with_interval(found: Interval, name: str = "") -> str:
     value, low, high = found.value, found.low, found.high
     if math.isnan(low) or math.isnan(high) or (low == -math.inf and high == math.inf):
         return f"{size(value, name)} (no interval)"
-    if value > 0 and low >= 0 and high > ANY_SIZE * low and (low > 0 or math.isinf(high)):
+    decades = low > 0 and math.isfinite(high) and high > ANY_SIZE * low
+    if value > 0 and (decades or (low == 0 and high == math.inf)):
         return f"{size(value, name)} (of any size)"
     if math.isinf(low) or math.isinf(high):
         end = f"{size(low, name)} or more" if math.isinf(high) else f"{size(high, name)} or less"
