@@ -155,6 +155,10 @@ def predict_held_out(
         raise InputError(
             "predict_held_out: give either below, a compute budget, or train, which rows to fit on."
         )
+    if below is not None and not np.isfinite(table["C"]).all():
+        raise InputError(
+            "predict_held_out: the compute of some runs is not known; say with train which to fit on."
+        )
     mask = np.asarray(train, dtype=bool) if below is None else table["C"] < below
     if mask.shape != (len(table),):
         raise InputError(f"predict_held_out: train must say yes or no for each of the {len(table)} rows.")
