@@ -5,6 +5,7 @@ import pytest
 from references.law_worlds import world_inputs
 
 from scoring.errors import InputError
+from training.laws.delta_method import delta_interval
 from training.laws.fit import fit
 from training.laws.forms.farseer import coefficients, farseer, from_coefficients
 from training.laws.optimal import compute_optimal
@@ -93,3 +94,24 @@ def test_references_are_positive():
         farseer(N0=0)
     with pytest.raises(InputError, match="D0 must be above 0"):
         farseer(D0=float("inf"))
+
+
+@pytest.mark.slow
+def test_intervals_cover_what_was_planted():
+    """At least 90 % of 50 draws: the two terms, the exponent and their slopes amid the runs, and the optimum."""
+    reference = (3e8, 1e10)
+    form, planted = farseer(*reference), from_coefficients(PUBLISHED, *reference)
+    hits = dict.fromkeys(("E", "T", "k", "E_slope", "T_slope", "k_slope", "optimum"), 0)
+    truth = {**planted, "optimum": float(form.optimal_size(planted, 1e20))}
+    for seed in range(50):
+        inputs = world_inputs("farseer", 80, 100 + seed)
+        y = printed(**inputs) * np.exp(0.002 * np.random.default_rng([seed, 7]).normal(size=80))
+        found = fit(form, inputs, y, objective="log_square", starts=16)
+        for name in hits:
+            interval = (
+                compute_optimal(found, 1e20).N
+                if name == "optimum"
+                else delta_interval(found, lambda p, n=name: p[n])
+            )
+            hits[name] += truth[name] in interval
+    assert min(hits.values()) >= 45, hits

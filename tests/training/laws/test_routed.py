@@ -75,3 +75,22 @@ def test_one_number_of_experts_says_nothing_about_routing():
 def test_reference_is_positive():
     with pytest.raises(InputError, match="N0 must be above 0"):
         routed(-1.0)
+
+
+@pytest.mark.slow
+def test_intervals_cover_what_was_planted():
+    """At least 90 % of 50 draws for the three exponents and what 64 experts are worth."""
+    hits = dict.fromkeys(("a", "b0", "c", "worth"), 0)
+    truth = {**P, "worth": float(effective_parameters(P, 1e8, 64.0))}
+    for seed in range(50):
+        inputs = world_inputs("routed", 80, 100 + seed)
+        y = printed(P, inputs) * np.exp(0.003 * np.random.default_rng([seed, 7]).normal(size=80))
+        drawn = bootstrap(fit(routed(), inputs, y, starts=8), 200, starts=1)
+        for name in hits:
+            interval = (
+                drawn.derived(lambda p: effective_parameters(p, 1e8, 64.0))
+                if name == "worth"
+                else drawn.interval(name)
+            )
+            hits[name] += truth[name] in interval
+    assert min(hits.values()) >= 45, hits

@@ -33,8 +33,8 @@ def quality_quantity(pools: int = 1, repeats: Repeats = "utility", offset: Offse
 
     ``repeats="data"`` is the rival in which samples, not the exponent, lose value: y = (a n_eff)^b + d with n_eff the
     sum of every pass's samples times (1/2)^((k - 1) / tau); curves of ten passes hardly tell the two apart.
-    ``offset="inside"`` is what the authors' code computes,
-    (d + (a n_1)^b) times the product; the equation of the paper has d after it, which is the default.
+    ``offset="inside"`` is what the authors' code computes, (d + (a n_1)^b) times the product; the equation of the paper
+    has d after it, which is the default.
     """
     if pools < 1:
         raise bad_value("pools", "quality_quantity", pools, "at least 1")
