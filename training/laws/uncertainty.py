@@ -51,7 +51,7 @@ class Bootstrap:
     ) -> tuple[Array, Array, Array]:
         """Prediction and the ends of its interval, each of the shape of the inputs, in natural units.
 
-        With ``noise`` for a new run: a residual of the fit, drawn with replacement and widened by sqrt(n / (n - p)) for
+        With ``noise`` for a new run: a residual of the fit, drawn by weight and widened by sqrt(n / (n - p)) for
         the freedom that p parameters took, is added to every resample. Without it, for the law itself.
         """
         level_checked(level)
@@ -70,8 +70,12 @@ class Bootstrap:
             widened = self.fitted.residuals_N * np.sqrt(runs / max(1, runs - size))
             chance = self.fitted.weights_N / self.fitted.weights_N.sum()
             # one residual per resample for all points: an interval does not depend on what else is asked, and bands are
-            # smooth; residuals are prediction - actual, hence the sign
-            drawn = np.random.default_rng([self.seed, 1]).choice(widened, len(samples), p=chance)
+            # smooth; drawn evenly over their distribution (systematic sampling), so that few resamples already show it
+            order, size_B = np.argsort(widened, kind="stable"), len(samples)
+            places = (np.random.default_rng([self.seed, 1]).permutation(size_B) + 0.5) / size_B
+            at = np.searchsorted(np.cumsum(chance[order]), places)
+            drawn = widened[order][np.minimum(at, runs - 1)]
+            # residuals are prediction - actual, hence the sign
             samples = samples - drawn.reshape(-1, *[1] * (samples.ndim - 1))
         ends = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2], axis=0)
         low, high = np.exp(ends) if of_logs else ends

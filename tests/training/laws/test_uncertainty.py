@@ -206,3 +206,10 @@ def test_intervals_cover_what_was_planted(method, objective):
             hits[name] += planted[name] in interval
     for name in intervals:
         assert hits[name] >= 45, hits
+
+
+def test_an_interval_does_not_depend_on_what_else_is_asked():
+    drawn = bootstrap(fitted(count=40), 40)
+    together = drawn.predict({"N": [1e8, 1e9], "D": [1e10, 2e10]})
+    alone = drawn.predict({"N": 1e9, "D": 2e10})
+    assert [float(each[1]) for each in together] == pytest.approx([float(each) for each in alone], rel=1e-12)
