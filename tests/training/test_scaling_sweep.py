@@ -1,5 +1,6 @@
 """The scaling sweep: one table of runs, whatever ran them, whatever failed, however often it stopped."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from scoring.engines.local import Local
 from scoring.engines.processes import Processes
+from scoring.engines.slices import Slice
 from scoring.errors import InputError
 from training.cell_data import DataRequest
 from training.cells import CellsFailed
@@ -113,6 +116,11 @@ def test_errors_for_users(
 ) -> None:
     with pytest.raises(InputError, match=words):
         scaling_sweep(corpora, out=tmp_path / "out", **{**GRID, **given})
+    slice_of = Slice(0, 2, tmp_path / "slices", Local())
+    with pytest.raises(InputError, match="a sweep has no slices"):
+        scaling_sweep(corpora, out=tmp_path / "out", engine=slice_of, **GRID)
+    with pytest.raises(InputError, match="corpora must be named by letters"):
+        scaling_sweep([replace(corpora[0], name="a/b")], out=tmp_path / "out", **GRID)
     with pytest.raises(InputError, match="corpora must be one or more of different names"):
         scaling_sweep([corpora[0], corpora[0]], out=tmp_path / "out", **GRID)
     assert not (tmp_path / "out").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from pyarrow import parquet
 from scoring.checkpoints import RUN, RunDirectory
 from scoring.engines.engine import Engine
 from scoring.engines.local import Local
+from scoring.engines.slices import Slice
 from scoring.errors import InputError, bad_value
 from scoring.files import atomic_file
 from scoring.hashing import digest
@@ -139,6 +141,10 @@ def scaling_sweep(
     names = [request.name for request in requests]
     if not names or len(set(names)) < len(names):
         raise bad_value("corpora", OWNER, names, "one or more of different names")
+    if not all(re.fullmatch(r"[\w.-]+", name) for name in names):
+        raise bad_value(
+            "corpora", OWNER, names, "named by letters, digits, '_', '.' and '-': runs are folders"
+        )
     for name, values in (("widths", widths), ("budgets", budgets)):
         if not values or len(set(values)) < len(values):
             raise bad_value(name, OWNER, list(values), "one or more different numbers")
@@ -147,6 +153,10 @@ def scaling_sweep(
     numbers = read_seeds(seeds, OWNER)
     folder = Path(out).absolute()
     runner: Engine = Local() if engine is None else engine
+    if isinstance(runner, Slice):
+        raise InputError(
+            f"{OWNER}: a sweep has no slices; give every machine corpora, widths or budgets of its own."
+        )
     here = isinstance(runner, Local)
     gpus = 0.0 if here else float(pick_device(device).type == "cuda")
     sweep = Sweep(
