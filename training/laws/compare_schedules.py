@@ -35,7 +35,9 @@ def compare_schedules(
 ) -> ScheduleComparison:
     """Predict the last loss under every schedule: ``compare_schedules(resample_curves(law), {"cosine": ..., ...})``.
 
-    Differences are taken within refits, so what all schedules share cancels; the misfit of the law does not.
+    Differences are taken within refits, so what all schedules share cancels; the misfit of the law does not. It is that
+    of shapes which were fitted: on the 100M curves of Luo et al. the momentum law puts the end of a WSD schedule 0.7 %
+    too low, beyond its interval, as no curve that it saw ends in a decay; the multi-power law is off by 0.3 %.
     """
     if len(schedules) < 2:
         raise bad_value("schedules", "compare_schedules", len(schedules), "at least 2")

@@ -25,6 +25,9 @@ DECAYS = (0.99, 0.993, 0.995, 0.997, 0.998, 0.999)
 
 STARTS = 16
 
+BEYOND = 1.01
+"""A schedule reaches beyond the curves fitted if it exceeds theirs by this factor."""
+
 
 @dataclass(frozen=True)
 class LossCurve:
@@ -143,14 +146,14 @@ class CurveLaw:
         found, name = [], schedule.name or "the schedule"
         furthest = max(float(c.schedule.S1_T[c.steps[-1]]) for c in self.curves)
         factor = float(schedule.S1_T[-1]) / furthest
-        if factor > 1 + 1e-9:
+        if factor > BEYOND:
             said = f"{name}: its sum of rates is {factor:.2f} times the largest fitted."
             found.append(Caution("extrapolation", said))
         for side, more, of in (("highest", 1, np.max), ("lowest", -1, np.min)):
             seen = [float(of(c.schedule.lr_T[c.schedule.warmup : c.steps[-1] + 1])) for c in self.curves]
             own = float(of(schedule.lr_T[schedule.warmup :]))
             known = max(seen) if more > 0 else min(seen)
-            if more * (own - known) > 0.01 * known:
+            if more * (own - known) > (BEYOND - 1) * known:
                 said = f"{name}: its {side} rate, {own:.3g}, is beyond those fitted, {known:.3g}."
                 found.append(Caution("extrapolation", said))
         return tuple(found)

@@ -61,7 +61,7 @@ def _momentum_parameters() -> tuple[Parameter, ...]:
         LIMIT,
         FORWARD,
         EXPONENT,
-        Parameter("C", starts=(0.01, 0.3, 10.0), units={"y": 1}),
+        Parameter("C", scale="linear", low=0.0, high=1e12, starts=(0.0, 0.1), units={"y": 1}),
     )
 
 
@@ -82,7 +82,7 @@ def multi_power(points: Sequence[tuple[Schedule, npt.ArrayLike]]) -> Form:
     terms = annealed_terms(checked)
     own_ln_S1 = torch.from_numpy(np.log(point_inputs(points)["S1"]))
     highest = max(float(schedule.lr_T.max()) for schedule, _ in checked)
-    steps = float(np.exp(own_ln_S1.mean())) / highest  # about how many steps at the highest rate
+    steps = float(own_ln_S1.mean().exp()) / highest  # about how many steps at the highest rate
 
     def formula(p: Values, x: Values) -> torch.Tensor:
         point = x.point.long()
@@ -102,9 +102,11 @@ def multi_power(points: Sequence[tuple[Schedule, npt.ArrayLike]]) -> Form:
             LIMIT,
             FORWARD,
             EXPONENT,
-            Parameter("B", starts=(0.05 * steps,), units={"S1": -1, "y": 1}),
+            Parameter(
+                "B", low=5e-6 * steps, high=500 * steps, starts=(0.05 * steps,), units={"S1": -1, "y": 1}
+            ),
             Parameter("C", starts=(steps**0.5 / 100, steps**0.5 / 10), units={"S1": "gamma - 1"}),
-            Parameter("beta", scale="linear", low=0.0, high=20.0, starts=(0.5,)),
+            Parameter("beta", scale="linear", low=0.01, high=20.0, starts=(0.5,)),
             Parameter("gamma", scale="linear", low=-2.0, high=5.0, starts=(0.5,)),
         ),
         formula,
@@ -135,8 +137,8 @@ class AnnealedSum(torch.autograd.Function):
         for row, (c, g, b) in enumerate(rows):
             ln_x = torch.add(ln_span, ln_lr, alpha=-g).add_(c)
             z = torch.nn.functional.softplus(ln_x, threshold=40.0)
-            left = weights * torch.exp(-b * z)
-            parts = [weights - left]
+            gone = weights * torch.expm1(-b * z)
+            left, parts = weights + gone, [-gone]
             if with_slopes:
                 by_ln_C = b * left * torch.sigmoid(ln_x)
                 parts += [by_ln_C, -by_ln_C * ln_lr, left * z]
