@@ -49,7 +49,7 @@ class SelectionResult:
     @property
     def cautions(self) -> tuple[Caution, ...]:
         """What was found against the law of this selection, and against what is said of it."""
-        found = [*self.curve.fitted.cautions, *self.gap.cautions]
+        found = [*self.curve.cautions, *self.gap.cautions]
         found += self.target_gap.cautions if self.target_gap else ()
         return tuple(dict.fromkeys(found))
 

@@ -11,12 +11,14 @@ import numpy.typing as npt
 
 from scoring.errors import InputError, bad_value, unknown_name
 from training.laws.catalog import form_named
+from training.laws.cautions import Caution
 from training.laws.fit import Fit, fit
 from training.laws.form import Array, Form
 from training.laws.inputs import complete
 from training.laws.measured_range import inside
 from training.laws.run_table import WORDS, RunTable
 from training.laws.selections.equal_loss import ln_law
+from training.laws.selections.misfit import Misfit, misfit_of
 from training.laws.selections.noise_draws import (
     grouped_draws,
     losses_with,
@@ -35,7 +37,8 @@ class LearningCurve:
     """The law of one selection over the scale ``axis``, with B refits; resample b is the same one in all curves.
 
     Runs are in the order of ``fitted``: ``scales_N`` are their places on the axis, ``settings_N`` names of equal
-    settings (the same N, D and axis, different seeds), ``losses_BN`` the losses of the resamples.
+    settings (the same N, D and axis, different seeds), ``losses_BN`` the losses of the resamples. ``misfit``
+    is there if the law has the wrong shape (not tested with ``groups``).
     """
 
     name: str
@@ -45,6 +48,12 @@ class LearningCurve:
     scales_N: Array = field(repr=False)
     settings_N: npt.NDArray[np.str_] = field(repr=False)
     losses_BN: Array = field(repr=False)
+    misfit: Misfit | None = None
+
+    @property
+    def cautions(self) -> tuple[Caution, ...]:
+        """What was found against the law."""
+        return (*([self.misfit.caution] if self.misfit else []), *self.fitted.cautions)
 
     @property
     def losses_N(self) -> Array:
@@ -146,9 +155,14 @@ def learning_curves(
     settings: dict[str, Any] = {"objective": "log_square", **options}
     found = {name: _fit(rows, name, by, axis, law, groups, settings) for name in wanted}
     units = {name: named for name, (_, _, _, named) in found.items()}
+    misfits: dict[str, Misfit | None] = dict.fromkeys(found)
     if groups is None:
-        noise = {name: noise_of(fitted) for name, (fitted, _, _, _) in found.items()}
+        misfits = {name: misfit_of(fitted, settings_N) for name, (fitted, _, settings_N, _) in found.items()}
+        noise = {name: each.within_N if each else noise_of(found[name][0]) for name, each in misfits.items()}
         drawn = pooled_draws(noise, units, resamples, seed)
+        for place, name in enumerate(sorted(found)):
+            missed = misfits[name]
+            drawn[name] = drawn[name] + (missed.draws(resamples, [seed, 1 + place]) if missed else 0.0)
     else:
         counts = {name: len(np.unique(named)) for name, named in units.items()}
         if min(counts.values()) < 2:
@@ -159,7 +173,7 @@ def learning_curves(
     for name, (fitted, scales, settings_N, _) in found.items():
         losses = losses_with(fitted, drawn[name])
         refits = refit_losses(fitted, losses, seed=seed)
-        curves[name] = LearningCurve(name, axis, fitted, refits, scales, settings_N, losses)
+        curves[name] = LearningCurve(name, axis, fitted, refits, scales, settings_N, losses, misfits[name])
     return curves
 
 

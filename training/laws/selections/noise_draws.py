@@ -11,6 +11,9 @@ r and h residual and leverage of a run drawn from all runs of the law, t the rat
 with n - P degrees of freedom, for the noise that n runs leave uncertain. This supposes that the relative noise of a run
 is the same at every scale (for the objective ``square``: the absolute noise). Runs of several laws that were made with
 one seed get sign and residual from one other such pair, so noise that they have in common cancels in their difference.
+
+A law that misses the means of its settings by more than their runs differ (lack of fit, tested where settings have
+several runs) is wrong by an amount that more runs would not lower: then whole settings are off, ``misfit.py``.
 """
 
 from __future__ import annotations

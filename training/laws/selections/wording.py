@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.laws.quantities import NAMES, digits, percent, size, with_interval
+from training.laws.quantities import digits, percent, size, with_interval
 from training.laws.selections.crossing import Crossings
 from training.laws.selections.learning_curves import LearningCurve
 from training.laws.selections.multipliers import Multiplier
@@ -29,7 +29,7 @@ def paragraph(result: SelectionResult, base: LearningCurve, metric: str, axis: s
     if result.target_gap is not None:
         said.append(_gap(result.target_gap, result.name, base.name, metric, "at the scale asked for"))
         said += _multipliers(result.target_multipliers or {}, base.name)
-    if result.loss_map is not None:
+    if result.loss_map is not None and np.isfinite(result.loss_map.kappa.high):
         kappa, K = (with_interval(each) for each in (result.loss_map.kappa, result.loss_map.K))
         said.append(f"Above their floors the losses are related by kappa = {kappa} and K = {K}.")
     cautions = result.cautions
@@ -82,7 +82,6 @@ def _multipliers(found: Mapping[str, Multiplier], base: str) -> list[str]:
 
 def _crossings(found: Crossings, base: str, axis: str) -> str:
     low, high = (size(end, axis) for end in found.measured)
-    unit = f" {NAMES[axis]}" if axis in NAMES else ""
     if found.verdict == "cannot tell":
         return f"Whether its curve crosses that of {base} between {axis} = {low} and {high} cannot be told."
     told = []
@@ -90,7 +89,7 @@ def _crossings(found: Crossings, base: str, axis: str) -> str:
         if crossing.share >= crossing.interval.level:
             extrapolated = "" if crossing.measured else ", beyond what was measured"
             told.append(
-                f"it {crossing.direction} at {axis} = {with_interval(crossing.interval, axis)}{unit}{extrapolated}"
+                f"it {crossing.direction} at {axis} = {with_interval(crossing.interval, axis)}{extrapolated}"
             )
     if told:
         return f"The curves cross: {', and '.join(told)}."
