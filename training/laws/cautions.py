@@ -44,7 +44,7 @@ def cautions_of(fitted: Fit) -> tuple[Caution, ...]:
 
 def few_runs(fitted: Fit) -> Caution | None:
     """At most 3 runs of positive weight more than free parameters: 8 runs do not identify 5 parameters."""
-    runs, size = int((fitted.weights_N > 0).sum()), len(fitted.form.free)
+    runs, size = fitted.runs, len(fitted.form.free)
     if runs > size + SPARE_RUNS:
         return None
     return Caution(
@@ -102,17 +102,18 @@ def unrelated(fitted: Fit) -> Caution | None:
     """
     from scipy.special import fdtrc
 
-    size, runs = len(fitted.form.free), len(fitted.y_N)
+    size, runs = len(fitted.form.free), fitted.runs
     if size < 2 or runs <= size + SPARE_RUNS:
         return None
     constant = Form("constant", (), (Parameter("c", starts=(0.9,), units={OUTCOME: 1}),), lambda p, x: p.ln_c)
     flat = Problem(constant, {}, fitted.y_N, fitted.minimised, Scales({OUTCOME: fitted.scales.outcome}))
     ln_typical = float(torch.log(flat.y.mean()))
-    null = solve(flat, np.array([[ln_typical]]), fitted.weights_N[None])
+    weights = fitted.relative_weights_N
+    null = solve(flat, np.array([[ln_typical]]), weights[None])
     reduced = fitted.problem.residuals(fitted.theta_P[None])[0]
-    best = fitted.minimised.total(reduced, fitted.weights_N)
-    alone = fitted.minimised.total(flat.residuals(null.best_BP)[0], fitted.weights_N)
-    square, slope = fitted.minimised.moments(reduced, fitted.weights_N)
+    best = fitted.minimised.total(reduced, weights)
+    alone = fitted.minimised.total(flat.residuals(null.best_BP)[0], weights)
+    square, slope = fitted.minimised.moments(reduced, weights)
     if square <= 0:
         return None
     fall = 2 * (alone - best) * slope / square / (size - 1) * (runs - size) / runs

@@ -25,7 +25,7 @@ def covariance(fitted: Fit) -> Array:
     very large: the information along them counts as 1e-15 of the largest, however little it is.
     """
     inside = np.array([p.name not in fitted.at_bounds for p in fitted.form.free])
-    runs, size = len(fitted.y_N), int(inside.sum())
+    runs, size = fitted.runs, int(inside.sum())
     found = np.zeros((len(inside), len(inside)))
     if size == 0:
         return found
@@ -34,7 +34,9 @@ def covariance(fitted: Fit) -> Array:
         return found
     reduced = fitted.problem.residuals(fitted.theta_P[None])[0]
     square, slope = fitted.minimised.moments(reduced, fitted.weights_N)
-    jacobian = fitted.problem.jacobian(fitted.theta_P)[:, inside] * np.sqrt(fitted.weights_N)[:, None]
+    jacobian = (
+        fitted.problem.jacobian(fitted.theta_P)[:, inside] * np.sqrt(fitted.relative_weights_N)[:, None]
+    )
     seen, axes = np.linalg.eigh(jacobian.T @ jacobian)
     information = axes / np.maximum(seen, max(1e-15 * seen[-1], UNSEEN)) @ axes.T
     found[np.ix_(inside, inside)] = square / slope**2 * information * runs / (runs - size)
@@ -68,7 +70,7 @@ def delta_interval(
     gradient = (used[1 : 1 + size] - used[1 + size :]) / (2 * moves)
     variance = float(gradient @ covariance(fitted) @ gradient)
     spread = np.sqrt(max(0.0, variance))
-    freedom = max(1, len(fitted.y_N) - size)
+    freedom = max(1, fitted.runs - size)
     half = float(stdtrit(freedom, 0.5 + level / 2)) * spread
     ends = np.array([float(used[0]) - half, float(used[0]) + half], dtype=np.float64)
     if positive:

@@ -80,6 +80,17 @@ class Fit:
         return int((self.starts_S <= best + AGREE * abs(best) + 1e-300).sum())
 
     @property
+    def runs(self) -> int:
+        """How many runs have a positive weight."""
+        return int((self.weights_N > 0).sum())
+
+    @property
+    def relative_weights_N(self) -> Array:
+        """Weights that add up to ``runs``: statistics do not depend on what all weights are multiplied by."""
+        found: Array = self.weights_N * (self.runs / self.weights_N.sum())
+        return found
+
+    @property
     def sound(self) -> bool:
         """Whether nothing was found that speaks against the law; see ``cautions``."""
         return not self.cautions

@@ -75,14 +75,15 @@ def profile(
         raise InputError(f"profile: {parameter} is frozen or tied in this fit, so it has no profile.")
     reduced = fitted.problem.residuals(fitted.theta_P[None])[0]
     square, slope = fitted.minimised.moments(reduced, fitted.weights_N)
-    freedom = max(1, len(fitted.y_N) - len(fitted.form.free))
+    freedom = max(1, fitted.runs - len(fitted.form.free))
+    unit = fitted.weights_N.sum()
     threshold = float(fdtri(1, freedom, level))
     estimate = fitted.parameters[parameter]
     best = _best_with(fitted, parameter, np.array([estimate]), starts, seed)[0]
 
     def look(at: Array) -> tuple[Array, Array]:
         found = _best_with(fitted, parameter, at, starts, seed)
-        return found, 2 * (found - best) * slope / max(square, 1e-300) * freedom / len(fitted.y_N)
+        return found, 2 * (found - best) * slope / max(square, 1e-300) * freedom / unit
 
     if values is not None:
         points = np.sort(np.asarray(values, dtype=np.float64))

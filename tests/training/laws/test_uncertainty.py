@@ -213,3 +213,36 @@ def test_an_interval_does_not_depend_on_what_else_is_asked():
     together = drawn.predict({"N": [1e8, 1e9], "D": [1e10, 2e10]})
     alone = drawn.predict({"N": 1e9, "D": 2e10})
     assert [float(each[1]) for each in together] == pytest.approx([float(each) for each in alone], rel=1e-12)
+
+
+def test_statistics_do_not_depend_on_the_unit_of_weights_nor_on_runs_without_weight():
+    inputs = world_inputs("power_offset", 40)
+    rng = np.random.default_rng(3)
+    y = np.exp(form_named("power_offset").ln_prediction(PLANTED["power_offset"], inputs))
+    y = y * np.exp(rng.normal(0, 0.01, 40))
+    weight = rng.uniform(0.5, 2, 40)
+    laws = [
+        fit(form_named("power_offset"), inputs, y, weights=weight * unit, starts=8, objective="log_square")
+        for unit in (1.0, 70.0)
+    ]
+    more = {"x": np.append(inputs["x"], [1e5, 2e5])}
+    laws.append(
+        fit(
+            form_named("power_offset"),
+            more,
+            np.append(y, [9.0, 0.1]),
+            weights=np.append(weight, [0, 0]),
+            starts=8,
+            objective="log_square",
+        )
+    )
+    first, *others = laws
+    for law in others:
+        for found in (delta_interval(law, lambda p: p["c"]), profile(law, "c").interval):
+            assert found.value == pytest.approx(first.parameters["c"], rel=1e-6)
+        for ends in (
+            lambda law: delta_interval(law, lambda p: p["e"]),
+            lambda law: profile(law, "c").interval,
+        ):
+            assert ends(law).low == pytest.approx(ends(first).low, rel=1e-3)
+        assert [caution.code for caution in law.cautions] == [caution.code for caution in first.cautions]
