@@ -25,6 +25,8 @@ ORDER = (
     "apply",
     "compare",
     "fingerprint",
+    "fit",
+    "predict",
     "show",
     "list",
     "demo",

@@ -11,6 +11,7 @@ from tamis.app import app, command, main
 from tamis.apply_command import apply
 from tamis.compare_command import compare
 from tamis.fingerprint_command import fingerprint
+from tamis.fit_command import fit
 from tamis.options import (
     Features,
     Id,
@@ -24,6 +25,7 @@ from tamis.options import (
     emit,
     load_data,
 )  # fmt: skip
+from tamis.predict_command import predict
 from tamis.report_command import report
 from tamis.retrain_command import retrain
 from tamis.score_command import score
@@ -36,8 +38,10 @@ __all__ = [
     "compare",
     "demo",
     "fingerprint",
+    "fit",
     "list_",
     "main",
+    "predict",
     "report",
     "retrain",
     "score",
@@ -79,14 +83,15 @@ def show(
 @command
 def list_(
     what: Annotated[
-        str | None, typer.Argument(help="scorers, strategies or models; default: all.", show_default=False)
+        str | None,
+        typer.Argument(help="scorers, strategies, models or laws; default: all.", show_default=False),
     ] = None,
     costs: Annotated[
         bool, typer.Option("--costs", help="What each scorer needs, costs and is good for.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List scorers, strategies and models."""
+    """List scorers, strategies, models and laws."""
     from tamis.show_catalog import describe_catalog
 
     document, print_it = describe_catalog(what, costs)

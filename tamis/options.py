@@ -68,6 +68,28 @@ def parse_options(pairs: list[str] | None, parameter: str) -> dict[str, Any]:
     return options
 
 
+def parse_pairs(pairs: list[str] | None, parameter: str) -> dict[str, str]:
+    """``["N=params", "D=tokens"]`` as texts by name."""
+    found: dict[str, str] = {}
+    for pair in pairs or []:
+        name, equals, value = pair.partition("=")
+        if not equals or not name or not value:
+            raise bad_value(parameter, "tamis", pair, "NAME=VALUE")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def parse_numbers(pairs: list[str] | None, parameter: str) -> dict[str, float]:
+    """``["E=1.69"]`` as numbers by name."""
+    found: dict[str, float] = {}
+    for name, value in parse_pairs(pairs, parameter).items():
+        try:
+            found[name] = float(value)
+        except ValueError:
+            raise bad_value(parameter, "tamis", f"{name}={value}", "NAME=NUMBER") from None
+    return found
+
+
 def parse_shares(pairs: list[str] | None) -> dict[str, float] | None:
     """``["web=3", "books=0.5"]`` as numbers by group; a name may hold an equals sign."""
     shares: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""What `tamis list` prints: scorers, strategies and models, and what each scorer costs."""
+"""What `tamis list` prints: scorers, strategies, models and laws, and what each scorer costs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scoring.errors import InputError, unknown_name
 from tamis.grid import console, grid
 from tamis.show import Print
 
-SECTIONS = ("scorers", "strategies", "models")
+SECTIONS = ("scorers", "strategies", "models", "laws")
 
 
 def describe_catalog(section: str | None = None, costs: bool = False) -> tuple[dict[str, Any], Print]:
@@ -17,6 +17,7 @@ def describe_catalog(section: str | None = None, costs: bool = False) -> tuple[d
     from scoring.catalog import describe
     from scoring.networks.options import describe_models
     from selection.catalog import describe_strategies
+    from training.laws.catalog import describe_laws
 
     if section is not None and section not in SECTIONS:
         raise unknown_name("section", "tamis list", section, SECTIONS)
@@ -24,9 +25,19 @@ def describe_catalog(section: str | None = None, costs: bool = False) -> tuple[d
         raise InputError(f"tamis list: --costs is for scorers, got {section}.")
     if costs:
         return _describe_costs()
-    makers = {"scorers": describe, "strategies": describe_strategies, "models": describe_models}
+    makers = {
+        "scorers": describe,
+        "strategies": describe_strategies,
+        "models": describe_models,
+        "laws": describe_laws,
+    }
     document = {name: make() for name, make in makers.items() if section in (None, name)}
-    shows = {"scorers": _show_scorers, "strategies": _show_strategies, "models": _show_models}
+    shows = {
+        "scorers": _show_scorers,
+        "strategies": _show_strategies,
+        "models": _show_models,
+        "laws": _show_laws,
+    }
 
     def print_it() -> None:
         for number, (name, rows) in enumerate(document.items()):
@@ -55,6 +66,12 @@ def _show_models(rows: Sequence[Mapping[str, Any]]) -> None:
     lines = [[row["name"], ", ".join(row["reads"]), row["doc"]] for row in rows]
     console().print(grid("Models (--model)", ["name", "reads", "what it is"], lines, left=3))
     console().print("Any Hugging Face model name or folder and module:function are models too.")
+
+
+def _show_laws(rows: Sequence[Mapping[str, Any]]) -> None:
+    lines = [[row["name"], ", ".join(row["reads"]), row["doc"].replace("``", "")] for row in rows]
+    console().print(grid("Laws (tamis fit --law)", ["name", "reads", "what it is"], lines, left=3))
+    console().print("A formula of your own is a law too: 'E + A / N^a'.")
 
 
 def _describe_costs() -> tuple[dict[str, Any], Print]:

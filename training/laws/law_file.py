@@ -88,7 +88,7 @@ def load_law(path: str | Path) -> SavedLaw:
     """A law from its file, or from the folder of a fit that holds one law."""
     place = Path(path)
     if place.is_dir():
-        found = sorted(place.glob("**/law.json"))
+        found = sorted(place.glob("*law.json"))
         if len(found) != 1:
             named = ", ".join(str(each.relative_to(place)) for each in found[:5]) or "none"
             raise InputError(f"law: {str(place)!r} must hold one law.json, got {named}; name one of them.")

@@ -15,6 +15,7 @@ from training.laws.inputs import complete
 
 WORDS = ("run", "corpus", "split", "metric")
 NUMBERS = ("N", "D", "C", "step", "value")
+DERIVED = ("N", "D", "C")
 READERS = (".csv", ".parquet", ".jsonl")
 
 Column = npt.NDArray[Any]
@@ -59,6 +60,13 @@ class RunTable:
             mask &= column == value
         return self.rows(mask)
 
+    def with_metrics(self, metrics: Sequence[str]) -> RunTable:
+        """The rows of some metrics."""
+        for name in metrics:
+            if name not in self.names("metric"):
+                raise unknown_name("metric", "run table", name, self.names("metric"))
+        return self.rows(np.isin(self["metric"].astype(str), list(metrics)))
+
     def last(self) -> RunTable:
         """Of every run, split and metric the row of the last step; rows without steps stay."""
         keys = list(zip(self["run"], self["corpus"], self["split"], self["metric"]))
@@ -84,21 +92,27 @@ def read_run_table(
     ``columns`` maps our names to those of the file (``{"N": "params", "D": "tokens", "corpus": "data"}``); names beyond
     ours become further columns. A wide file, with one column per metric, needs ``metrics``: their columns, or a mapping
     of our names to them; its empty cells become no row. In a file with a column of values ``metrics`` chooses rows.
-    N, D and C follow from two of them.
+    N, D and C follow from two of them, and may be mapped (``{"x": "C"}``) like columns of the file.
     """
     found = _read(Path(path))
     mapping = {name: name for name in (*WORDS, *NUMBERS) if name in found} | dict(columns or {})
+    later = {name: column for name, column in mapping.items() if column in DERIVED and column not in found}
+    mapping = {name: column for name, column in mapping.items() if name not in later}
     for name, column in mapping.items():
         if column not in found:
             raise unknown_name(f"the column of {name}", f"run table {path}", column, found)
     table = {name: found[column] for name, column in mapping.items()}
-    if "value" not in table:
-        return make_run_table(table, _wide(path, found, metrics) if metrics else None, str(path))
-    made = make_run_table(table, None, str(path))
-    for name in metrics or ():
-        if name not in made.names("metric"):
-            raise unknown_name("metric", f"run table {path}", name, made.names("metric"))
-    return made.rows(np.isin(made["metric"].astype(str), list(metrics))) if metrics else made
+    wide = _wide(path, found, metrics) if metrics and "value" not in table else None
+    made = make_run_table(table, wide, str(path))
+    made = RunTable({**made.columns, **{name: made[column] for name, column in later.items()}})
+    if wide is not None:
+        return made
+    return made.with_metrics(list(metrics)) if metrics else made
+
+
+def columns_of(path: str | Path) -> list[str]:
+    """The names of the columns in a file."""
+    return list(_read(Path(path)))
 
 
 def make_run_table(

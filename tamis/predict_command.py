@@ -1,0 +1,190 @@
+"""``tamis predict``: what a fitted law says of runs that were not made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scoring.errors import InputError
+from tamis.app import command
+from tamis.options import Json, emit, parse_numbers
+
+if TYPE_CHECKING:
+    from training.laws.law_file import SavedLaw
+
+OWNER = "tamis predict"
+
+
+@command
+def predict(
+    saved: Annotated[
+        Path,
+        typer.Argument(metavar="LAW", help="A law.json, or the folder of `tamis fit` if it holds one law."),
+    ],
+    at: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--at", metavar="NAME=VALUE,...", help="A run: N=7e9,D=1.4e11 or C=1e21,M=20; repeat for more."
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Compute budgets whose best model size is wanted: 1e21,1e22.")
+    ] = None,
+    solve: Annotated[
+        str | None, typer.Option(help="The input wanted (D, N ...) so that the law reaches --reach.")
+    ] = None,
+    reach: Annotated[float | None, typer.Option(help="With --solve: the outcome to reach.")] = None,
+    level: Annotated[float, typer.Option(help="Level of intervals.")] = 0.95,
+    law_only: Annotated[
+        bool, typer.Option("--law-only", help="Intervals of the law itself, not of a new run.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Predict runs by a law of `tamis fit`, find the best size for a budget, or what it takes to reach a loss.
+
+    Every number has its interval, and says whether it lies among the runs that the law was fitted to.
+    """
+    from training.laws.interval import level_checked
+    from training.laws.law_file import load_law
+
+    level_checked(level)
+    if not (at or budget or solve):
+        raise InputError(f"{OWNER}: give --at N=7e9,D=1.4e11, --budget 1e21, or --solve D --reach 2.5.")
+    if (solve is None) != (reach is None):
+        raise InputError(f"{OWNER}: --solve and --reach are needed together.")
+    law = load_law(saved)
+    points = [parse_numbers(text.split(","), "--at") for text in at or []]
+    document: dict[str, Any] = {
+        "law": law.fitted.form.name,
+        "about": law.about,
+        "parameters": law.fitted.parameters,
+        "cautions": [caution.text for caution in law.fitted.cautions],
+        "level": level,
+    }
+    if solve is not None and reach is not None:
+        document["reach"] = _reach(law, solve, reach, points, level)
+    elif points:
+        document["runs"] = _runs(law, points, level, not law_only)
+    if budget:
+        document["budgets"] = _budgets(law, budget, level)
+    emit(document, as_json, lambda: _show(document))
+
+
+def _runs(law: SavedLaw, points: list[dict[str, float]], level: float, noise: bool) -> list[dict[str, Any]]:
+    from training.laws.predicting import predict as predicted
+
+    found = []
+    for point in points:
+        p = predicted(law, point, level=level, noise=noise)
+        found.append(
+            {
+                **{name: float(column[0]) for name, column in p.inputs.items()},
+                "value": float(p.value_K[0]),
+                "low": float(p.low_K[0]),
+                "high": float(p.high_K[0]),
+                "inside": bool(p.inside_K[0]),
+                "beyond": float(p.beyond_K[0]),
+            }
+        )
+    return found
+
+
+def _reach(
+    law: SavedLaw, wanted: str, outcome: float, points: list[dict[str, float]], level: float
+) -> list[dict[str, Any]]:
+    from training.laws.predicting import solve_for
+
+    found = []
+    for point in points or [{}]:
+        interval = solve_for(law, wanted, outcome, point, level=level)
+        found.append(
+            {
+                **point,
+                "outcome": outcome,
+                "wanted": wanted,
+                "value": interval.value,
+                "low": interval.low,
+                "high": interval.high,
+            }
+        )
+    return found
+
+
+def _budgets(law: SavedLaw, text: str, level: float) -> list[dict[str, Any]]:
+    from tamis.fit_command import read_budgets
+    from training.laws.optimal import compute_optimal
+
+    found = []
+    for C in read_budgets(text, OWNER):
+        best = compute_optimal(law.resampled or law.fitted, C, level)
+        row: dict[str, Any] = {"C": C}
+        for name in ("N", "D", "loss", "a"):
+            interval = getattr(best, name)
+            row[name] = [interval.value, interval.low, interval.high]
+        found.append(row)
+    return found
+
+
+def _show(document: dict[str, Any]) -> None:
+    from scoring.lines import one_line
+    from tamis.grid import console, grid
+    from training.laws.interval import Interval
+    from training.laws.quantities import digits, with_interval
+
+    screen, level = console(), document["level"]
+    of = document["about"]
+    what = " of ".join(str(each) for each in (of.get("metric"), of.get("corpus")) if each) or "outcome"
+    screen.print(f"{document['law']}: {one_line(what)}", style="bold", markup=False)
+    if runs := document.get("runs"):
+        names = [name for name in runs[0] if name not in ("value", "low", "high", "inside", "beyond")]
+        rows = [
+            [
+                *(digits(run[name]) for name in names),
+                with_interval(Interval(run["value"], run["low"], run["high"], level)),
+                _where(run),
+            ]
+            for run in runs
+        ]
+        screen.print(
+            grid("", [*names, f"predicted ({100 * level:g} %)", "among the runs fitted"], rows, left=0)
+        )
+    for row in document.get("reach", ()):
+        given = ", ".join(
+            f"{name} = {digits(value)}"
+            for name, value in row.items()
+            if name not in ("outcome", "wanted", "value", "low", "high")
+        )
+        found = Interval(row["value"], row["low"], row["high"], level)
+        at = f" at {given}" if given else ""
+        if found.value != found.value:
+            screen.print(
+                f"{digits(row['outcome'])} is never reached{at}: it lies below the law's floor there."
+            )
+        else:
+            screen.print(
+                f"{digits(row['outcome'])} is reached{at} with {row['wanted']} = {with_interval(found, row['wanted'])}."
+            )
+    if budgets := document.get("budgets"):
+        rows = [
+            [
+                digits(row["C"]),
+                *(
+                    with_interval(Interval(row[k][0], row[k][1], row[k][2], level), k if k in "ND" else "")
+                    for k in ("N", "D", "loss", "a")
+                ),
+            ]
+            for row in budgets
+        ]
+        screen.print(grid("", ["C", "N*", "D*", "loss there", "exponent of N*"], rows, left=0))
+    for text in document["cautions"]:
+        screen.print(f"Caution: {one_line(text)}", markup=False)
+
+
+def _where(run: dict[str, Any]) -> str:
+    if run["inside"]:
+        return "yes"
+    if run["beyond"] > 1:
+        return f"no, {run['beyond']:.3g} times the largest"
+    return "no"

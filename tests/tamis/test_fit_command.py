@@ -1,0 +1,222 @@
+"""``tamis fit`` and ``tamis predict``: from a table of runs to laws, maps and predictions; mistakes in one sentence."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import csv
+from references.law_worlds import PLANTED, world_inputs
+from typer.testing import CliRunner, Result
+
+from tamis.cli import app
+from training.laws.catalog import form_named
+from training.laws.law_file import load_law
+
+
+def tamis(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of two corpora under other names than ours, one column per metric; the web has one run more."""
+    inputs = world_inputs("kaplan_offset", 60)
+    p = PLANTED["kaplan_offset"]
+    rng = np.random.default_rng(0)
+    web = np.exp(form_named("kaplan_offset").ln_prediction(p, inputs))
+    code = 0.8 + 0.7 * (web - p["E"]) ** 1.1
+    noise = np.exp(rng.normal(0, 0.002, (2, 60)))
+    columns = {
+        "params": np.concatenate([inputs["N"], inputs["N"][:-1]]),
+        "tokens": np.concatenate([inputs["D"], inputs["D"][:-1]]),
+        "data": ["web"] * 60 + ["code"] * 59,
+        "val_loss": np.concatenate([web * noise[0], (code * noise[1])[:-1]]),
+        "width": np.concatenate([inputs["N"], inputs["N"][:-1]]) ** 0.5,
+    }
+    path = tmp_path_factory.mktemp("laws") / "runs.csv"
+    csv.write_csv(pa.table(columns), path)
+    return path
+
+
+NAMED = ("--column", "N=params", "--column", "D=tokens", "--column", "corpus=data", "--metric", "val_loss")
+QUICK = ("--resamples", 40, "--starts", 12, "--quiet")
+
+
+@pytest.fixture(scope="module")
+def fitted(runs: Path) -> Path:
+    out = runs.parent / "laws"
+    done = tamis(
+        "fit", runs, *NAMED, *QUICK, "--law", "kaplan_offset", "--budget", "1e21", "--profile", "E", "--out", out
+    )
+    assert done.exit_code == 0, done.output
+    return out
+
+
+def test_a_law_per_corpus_with_report_figures_and_files(fitted: Path) -> None:
+    names = {path.name for path in fitted.iterdir()}
+    for stem in ("code-val_loss", "web-val_loss"):
+        assert {f"{stem}-fit.png", f"{stem}-residuals.png", f"{stem}-profiles.png", f"{stem}.law.json"} <= names
+    report = (fitted / "report.md").read_text()
+    assert "kaplan_offset: 2 laws of 119 runs" in report and "## Val_loss of web" in report
+    summary = json.loads((fitted / "summary.json").read_text())
+    web = summary["sections"]["web-val_loss"]
+    for name, true in PLANTED["kaplan_offset"].items():
+        value, low, high = web["intervals"][name]
+        assert value == pytest.approx(true, rel=0.5) and low < value < high
+    assert web["optima"][0]["C"] == 1e21
+    law = load_law(fitted / "web-val_loss.law.json")
+    assert law.about == {"corpus": "web", "metric": "val_loss", "source": "runs.csv", "level": 0.95}
+    assert law.fitted.parameters == web["parameters"]
+
+
+def test_predictions_say_whether_they_are_among_the_runs(fitted: Path) -> None:
+    law = fitted / "web-val_loss.law.json"
+    done = tamis("predict", law, "--at", "N=1e9,D=2e10", "--at", "C=1e26,M=20", "--budget", "1e21,1e22", "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.output)
+    near, far = found["runs"]
+    true = np.exp(
+        form_named("kaplan_offset").ln_prediction(PLANTED["kaplan_offset"], {"N": [1e9], "D": [2e10]})
+    )[0]
+    assert near["inside"] and not far["inside"] and far["beyond"] > 100
+    assert near["low"] < near["value"] < near["high"] and near["value"] == pytest.approx(true, rel=0.01)
+    assert [row["C"] for row in found["budgets"]] == [1e21, 1e22]
+
+
+def test_what_it_takes_to_reach_a_loss(fitted: Path) -> None:
+    law = fitted / "web-val_loss.law.json"
+    found = json.loads(tamis("predict", law, "--solve", "D", "--reach", "2.6", "--at", "N=1e9", "--json").output)
+    row = found["reach"][0]
+    assert row["wanted"] == "D" and row["low"] < row["value"] < row["high"]
+    back = load_law(law).fitted.predict({"N": 1e9, "D": row["value"]})
+    assert back == pytest.approx(2.6)
+    said = tamis("predict", law, "--solve", "D", "--reach", "1.0", "--at", "N=1e9")
+    assert said.exit_code == 0 and "never reached" in said.output
+
+
+def test_held_out_runs_are_judged(runs: Path, tmp_path: Path) -> None:
+    done = tamis(
+        "fit", runs, *NAMED, *QUICK, "--where", "data=web", "--below", "1e20", "--law", "chinchilla", "--tie",
+        "beta=alpha", "--json", "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    (section,) = json.loads(done.output)["sections"].values()
+    assert section["held_out"]["mean_error"] < 0.05 and len(section["held_out"]["actual"]) > 5
+    assert section["parameters"]["alpha"] == section["parameters"]["beta"]
+    assert "Held-out runs" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_a_formula_is_a_law(runs: Path) -> None:
+    done = tamis(
+        "fit", runs, *NAMED, *QUICK, "--where", "data=web", "--law", "E + a / width^b", "--json"
+    )
+    assert done.exit_code == 0, done.output
+    (section,) = json.loads(done.output)["sections"].values()
+    assert set(section["parameters"]) == {"E", "a", "b"}
+
+
+def test_loss_to_loss_predicts_what_only_the_source_has(runs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "map"
+    done = tamis(
+        "fit", runs, *NAMED[:6], "--from", "web:val_loss", "--to", "code:val_loss", "--resamples", 40, "--out", out
+    )
+    assert done.exit_code == 0, done.output
+    summary = json.loads((out / "summary.json").read_text())["sections"]
+    kappa, low, high = summary["map"]["kappa"]
+    assert low < 1.1 < high and kappa == pytest.approx(1.1, abs=0.2)
+    assert len(summary["predicted"]["x"]) == 1
+    inputs = world_inputs("kaplan_offset", 60)
+    web = np.exp(form_named("kaplan_offset").ln_prediction(PLANTED["kaplan_offset"], inputs))[-1]
+    actual = 0.8 + 0.7 * (web - PLANTED["kaplan_offset"]["E"]) ** 1.1
+    assert summary["predicted"]["low"][0] < actual < summary["predicted"]["high"][0]
+    assert (out / "loss-to-loss.png").is_file()
+    held = tamis(
+        "fit", runs, *NAMED[:6], "--from", "web:val_loss", "--to", "code:val_loss", "--resamples", 40, "--below",
+        "1e20", "--json",
+    )  # fmt: skip
+    assert held.exit_code == 0, held.output
+    methods = json.loads(held.output)["sections"]["held_out"]["methods"]
+    assert set(methods) == {"loss_to_loss", "identity", "own_law", "flops_to_loss"}
+    assert methods["loss_to_loss"]["mean_error"] < methods["identity"]["mean_error"]
+
+
+def test_the_same_call_may_write_again_another_may_not(runs: Path, fitted: Path, tmp_path: Path) -> None:
+    before = {path.name: path.read_bytes() for path in fitted.iterdir()}
+    same = tamis(
+        "fit", runs, *NAMED, *QUICK, "--law", "kaplan_offset", "--budget", "1e21", "--profile", "E", "--out", fitted
+    )
+    assert same.exit_code == 0, same.output
+    assert before == {path.name: path.read_bytes() for path in fitted.iterdir()}
+    other = tamis("fit", runs, *NAMED, *QUICK, "--law", "kaplan_offset", "--out", fitted)
+    assert other.exit_code == 2 and "--overwrite" in other.output
+    (tmp_path / "mine.txt").write_text("precious")
+    refused = tamis("fit", runs, *NAMED, *QUICK, "--out", tmp_path)
+    assert refused.exit_code == 2 and "mine.txt" in refused.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--law", "chinchila"), "Did you mean 'chinchilla'"),
+        (("--law", "broken_power(brakes=2)"), "brakes"),
+        (("--law", "a * y"), "names none of the columns"),
+        (("--law", "power"), "'x' is missing"),
+        (("--column", "N=parms"), "Did you mean 'params'"),
+        (("--where", "data=wbe"), "Did you mean 'web'"),
+        (("--where", "data"), "NAME=VALUE"),
+        (("--freeze", "E=low"), "NAME=NUMBER"),
+        (("--freeze", "F=1"), "parameter must be one of"),
+        (("--tie", "B=A"), "has units"),
+        (("--objective", "hubr"), "Did you mean 'huber'"),
+        (("--below", "1e30"), "all are below"),
+        (("--budget", "many"), "numbers such as 1e21"),
+        (("--profile", "gamma"), "profile must be one of"),
+        (("--ratio", "a:b"), "LOW:HIGH"),
+        (("--groups", "seeds"), "seeds"),
+        (("--level", "95"), "between 0 and 1"),
+        (("--resamples", "2"), "at least 20"),
+        (("--starts", "0"), "starts must be at least 1"),
+        (("--from", "web:val_loss"), "--from and --to are needed together"),
+        (("--from", "web", "--to", "code:val_loss"), "CORPUS:METRIC"),
+        (("--from", "web:val_loss", "--to", "cod:val_loss"), "Did you mean 'code'"),
+        (("--from", "web:val_loss", "--to", "code:val_loss", "--pair", "run"), "no run of"),
+        (("--from", "web:val_loss", "--to", "code:val_loss", "--several", "some"), "several must be one of"),
+        (("--base", "web", "--from", "web:val_loss", "--to", "code:val_loss"), "give one of them"),
+        (("--base", "wbe"), "wbe"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(arguments: tuple[str, ...], sentence: str, runs: Path) -> None:
+    done = tamis("fit", runs, *NAMED, "--quiet", *arguments)
+    assert done.exit_code == 2 and sentence in done.output, done.output
+    assert done.output.count("\n") == 1 and "Traceback" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((), "give --at"),
+        (("--at", "N=1e9"), "'D' is missing"),
+        (("--at", "N=big,D=1e9"), "NAME=NUMBER"),
+        (("--at", "N=-1,D=1e9"), "finite and above 0"),
+        (("--at", "N=1e9,D=1e9,x=3"), "input must be one of"),
+        (("--solve", "D"), "needed together"),
+        (("--solve", "x", "--reach", "2.5"), "input must be one of"),
+        (("--solve", "D", "--reach", "2.5"), "N is missing"),
+        (("--solve", "D", "--reach", "2.5", "--at", "N=1e9,D=1e9"), "D is what is solved for"),
+        (("--budget", "-1"), "numbers above 0"),
+        (("--at", "N=1e9,D=1e9", "--level", "2"), "between 0 and 1"),
+    ],
+)
+def test_a_mistake_of_predict_is_one_sentence(
+    arguments: tuple[str, ...], sentence: str, fitted: Path
+) -> None:
+    done = tamis("predict", fitted / "web-val_loss.law.json", *arguments)
+    assert done.exit_code == 2 and sentence in done.output, done.output
+    assert done.output.count("\n") == 1
+
+
+def test_a_folder_of_two_laws_asks_which(fitted: Path) -> None:
+    done = tamis("predict", fitted, "--at", "N=1e9,D=1e9")
+    assert done.exit_code == 2 and "code-val_loss.law.json" in done.output

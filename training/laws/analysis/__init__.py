@@ -1,0 +1,1 @@
+"""What `tamis fit` does: laws, maps and comparisons of a run table, as reports."""

@@ -1,0 +1,353 @@
+"""One law per corpus of a run table, as a report: parameters, held-out runs, optima, profiles, figures, law.json."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scoring.errors import InputError, bad_value, unknown_name
+from scoring.progress import progress
+from scoring.reports.folder import Report
+from scoring.reports.section import Cell, Listing, Section
+from training.laws.analysis.names import KIND, ends, file_stem, interval_cell
+from training.laws.catalog import form_of
+from training.laws.evaluation import Evaluation, evaluate
+from training.laws.fit import Fit, Outliers, fit
+from training.laws.form import Array, Form
+from training.laws.formula_text import formula_text
+from training.laws.inputs import complete
+from training.laws.interval import level_checked
+from training.laws.law_file import save_law
+from training.laws.objective import Name
+from training.laws.optimal import Optimum, compute_optimal
+from training.laws.profile import Profile, profile
+from training.laws.run_table import RunTable
+from training.laws.summary import summary
+from training.laws.uncertainty import Bootstrap, bootstrap
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_HELD_OUT = 12
+MOST_DRAWN = 6
+"""Parameters of which pairs are drawn."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LawRequest:
+    """How laws are fitted.
+
+    Attributes:
+        law: A name of the catalogue, a call with options, a formula, or a form.
+        freeze, tie: See :meth:`~training.laws.form.Form.frozen` and ``tied``.
+        objective, delta, starts, outliers: See :func:`~training.laws.fit.fit`.
+        below: Fit on the runs with compute below this and predict the others.
+        budgets: Compute budgets whose best model size is wanted.
+        profiles: Parameters whose profile is wanted; ``all`` for all.
+        groups: Column whose equal values are resampled as a whole.
+        pooled: One law for all corpora together.
+        all_steps: Use every step of a run, not the last one alone.
+    """
+
+    law: str | Form = "chinchilla"
+    freeze: Mapping[str, float] = field(default_factory=dict)
+    tie: Mapping[str, str] = field(default_factory=dict)
+    objective: Name = "huber"
+    delta: float = 1e-3
+    outliers: Outliers = field(default_factory=Outliers)
+    below: float | None = None
+    budgets: Sequence[float] = ()
+    profiles: Sequence[str] = ()
+    groups: str | None = None
+    resamples: int = 1_000
+    starts: int = 48
+    seed: int = 0
+    level: float = 0.95
+    pooled: bool = False
+    all_steps: bool = False
+
+    def form(self, table: RunTable) -> Form:
+        """The law, with what is frozen and tied."""
+        numbers = [name for name in (*table.columns, "M") if name not in ("run", "value")]
+        form = form_of(self.law, numbers) if isinstance(self.law, str) else self.law
+        form = form.frozen(**self.freeze).tied(**self.tie)
+        for name in self.profiles:
+            if name != "all" and name not in [p.name for p in form.free]:
+                raise unknown_name("profile", f"form {form.name}", name, [p.name for p in form.free])
+        if self.budgets and form.optimum is None:
+            raise InputError(
+                f"form {form.name}: it has no compute-optimal model size, so no budgets can be given."
+            )
+        return form
+
+
+@dataclass(frozen=True)
+class LawOfCorpus:
+    """What was found for one corpus."""
+
+    corpus: str
+    metric: str
+    fitted: Fit
+    resampled: Bootstrap
+    evaluation: Evaluation | None
+    optima: tuple[Optimum, ...]
+    profiles: tuple[Profile, ...]
+    about: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """``loss of web``, or the metric alone."""
+        return f"{self.metric} of {self.corpus}" if self.corpus else self.metric
+
+
+def law_report(
+    table: RunTable, request: LawRequest, *, source: str = "", show_progress: bool = False
+) -> Report:
+    """Fit one law per corpus and metric of a run table.
+
+    ``source`` names where the table came from. What is asked for is checked before anything is fitted.
+    """
+    level_checked(request.level)
+    form = request.form(table)
+    rows = table if request.all_steps else table.last()
+    if request.groups is not None:
+        rows[request.groups]  # an unknown column is an error now, not after the first fit
+    if request.pooled:
+        rows = RunTable({**rows.columns, "corpus": np.full(len(rows), "", dtype=object)})
+    cells = sorted({(corpus, metric) for corpus, metric in zip(rows["corpus"], rows["metric"])})
+    found = []
+    with progress("fitting", len(cells), "laws", show_progress) as advance:
+        for corpus, metric in cells:
+            mine = rows.rows((rows["corpus"] == corpus) & (rows["metric"] == metric))
+            found.append(_law_of(mine, form, request, corpus, metric, source))
+            advance(1)
+    about: dict[str, Any] = {
+        "source": source,
+        "law": form.name,
+        "runs": len(rows),
+        "of": [[corpus, metric] for corpus, metric in cells],
+        "request": {
+            **{name: getattr(request, name) for name in LawRequest.__dataclass_fields__ if name != "law"},
+            "law": request.law if isinstance(request.law, str) else form.name,
+            "outliers": [request.outliers.highest, *request.outliers.ratio],
+        },
+        "parameters": {law.name: law.fitted.parameters for law in found},
+    }
+    return Report(
+        KIND, _title(form, found), _preamble(request, found, source), about, [_section(law) for law in found]
+    )
+
+
+def law_inputs(rows: RunTable, names: Sequence[str], owner: str) -> dict[str, Array]:
+    """The columns a law reads, as numbers: of a run table, or what follows from its N, D and C."""
+    columns: dict[str, Array] = {}
+    for name, column in rows.columns.items():
+        if name in ("N", "D", "C") or name in names:
+            try:
+                columns[name] = column.astype(np.float64)
+            except (TypeError, ValueError):
+                raise InputError(
+                    f"{owner}: it reads the column {name}, which holds something that is not a number."
+                ) from None
+    known = {name: column for name, column in columns.items() if name in names or np.isfinite(column).any()}
+    found = complete(known, names)
+    for name, column in found.items():
+        if bad := int((~np.isfinite(column)).sum()):
+            raise InputError(
+                f"{owner}: it reads {name}, which is unknown in {bad:,} of {len(column):,} rows; map a column to it or "
+                "leave these rows out."
+            )
+    return found
+
+
+def _law_of(
+    rows: RunTable, form: Form, request: LawRequest, corpus: str, metric: str, source: str
+) -> LawOfCorpus:
+    owner = f"the law {form.name} of {metric}{f' of {corpus}' if corpus else ''}"
+    wanted = [*form.inputs, *(["C"] if request.below is not None and "C" not in form.inputs else [])]
+    inputs = law_inputs(rows, wanted, owner)
+    how: dict[str, Any] = {
+        "objective": request.objective, "delta": request.delta, "outliers": request.outliers,
+        "starts": request.starts, "seed": request.seed,
+    }  # fmt: skip
+    evaluation, train = None, np.ones(len(rows), dtype=bool)
+    if request.below is None:
+        fitted = fit(form, inputs, rows["value"], **how)
+    else:
+        train = inputs["C"] < request.below
+        if not train.any() or train.all():
+            where = "all" if train.all() else "none"
+            raise bad_value(
+                "below", owner, request.below, f"a budget with runs on both sides; {where} are below"
+            )
+        evaluation = evaluate(form, inputs, rows["value"], train=train, **how)
+        fitted = evaluation.fitted
+    groups = None if request.groups is None else rows[request.groups][train].astype(str)
+    resampled = bootstrap(fitted, request.resamples, groups=groups, seed=request.seed)
+    names = [p.name for p in form.free] if "all" in request.profiles else list(request.profiles)
+    return LawOfCorpus(
+        corpus,
+        metric,
+        fitted,
+        resampled,
+        evaluation,
+        tuple(compute_optimal(resampled, C, request.level) for C in request.budgets),
+        tuple(profile(fitted, name, level=request.level) for name in names if len(form.free) > 1),
+        {"corpus": corpus, "metric": metric, "source": source, "level": request.level},
+    )
+
+
+def _title(form: Form, found: Sequence[LawOfCorpus]) -> str:
+    runs = sum(len(law.fitted.y_N) for law in found)
+    if len(found) == 1:
+        return f"{form.name}: {found[0].name}, {runs:,} runs"
+    return f"{form.name}: {len(found)} laws of {runs:,} runs"
+
+
+def _preamble(request: LawRequest, found: Sequence[LawOfCorpus], source: str) -> list[str]:
+    said = [f"runs: {source}"] if source else []
+    delta = f" with delta {request.delta:g}" if request.objective == "huber" else ""
+    said.append(
+        f"fitted by {request.objective}{delta}, {request.starts} starts, {request.resamples:,} resamples"
+    )
+    for law in found:
+        if law.fitted.left_out:
+            said.append(f"{law.fitted.left_out:,} runs of {law.name} left out as outliers")
+    if request.below is not None:
+        said.append(f"runs of C >= {request.below:.4g} held out")
+    return said
+
+
+def _section(law: LawOfCorpus) -> Section:
+    stem = file_stem(law.corpus, law.metric)
+    listings = [_parameters(law)]
+    if law.optima:
+        listings.append(_optima(law))
+    if law.evaluation is not None:
+        listings.append(_held_out(law, law.evaluation))
+    text = summary(
+        law.fitted, law.resampled, law.evaluation, law.optima[0] if law.optima else None, law.profiles,
+        outcome=law.name, level=law.about["level"],
+    )  # fmt: skip
+    return Section(
+        name=stem,
+        title=f"{law.name[:1].upper()}{law.name[1:]}",
+        sentences=[text],
+        listings=listings,
+        figures={f"{stem}-{name}": draw for name, draw in _figures(law).items()},
+        document=_document(law),
+        files={
+            f"{stem}.law.json": partial(save_law, fitted=law.fitted, resampled=law.resampled, about=law.about)
+        },
+    )
+
+
+def _parameters(law: LawOfCorpus) -> Listing:
+    level, profiled = law.about["level"], {each.parameter: each for each in law.profiles}
+    rows: list[list[Cell]] = []
+    for p in law.fitted.form.parameters:
+        value = law.fitted.parameters[p.name]
+        held = p.name in law.fitted.form.fixed
+        row: list[Cell] = [p.name]
+        row.append(f"{value:.4g}, held" if held else interval_cell(law.resampled.interval(p.name, level)))
+        if profiled:
+            row.append(interval_cell(profiled[p.name].interval) if p.name in profiled else None)
+        rows.append(row)
+    header = ["parameter", f"value ({100 * level:g} %, bootstrap)"]
+    return Listing(header + (["profile"] if profiled else []), rows, formula_text(law.fitted))
+
+
+def _optima(law: LawOfCorpus) -> Listing:
+    header = ["C", "N*", "D*", "D*/N*", "loss there", "exponent of N*"]
+    rows = [
+        [f"{at.C:.4g}", interval_cell(at.N, "N"), interval_cell(at.D, "D"), at.tokens_per_parameter, interval_cell(at.loss),
+         interval_cell(at.a)]
+        for at in law.optima
+    ]  # fmt: skip
+    return Listing(header, rows, "The best model size and number of tokens for a compute budget")
+
+
+def _held_out(law: LawOfCorpus, evaluation: Evaluation) -> Listing:
+    level = law.about["level"]
+    centre, low, high = law.resampled.predict(evaluation.inputs, level)
+    order = np.argsort(-np.abs(evaluation.errors_T), kind="stable")[:MOST_HELD_OUT]
+    rows: list[list[Cell]] = [
+        [
+            *(f"{column[k]:.4g}" for column in evaluation.inputs.values()),
+            (float(centre[k]), float(low[k]), float(high[k])),
+            float(evaluation.actual_T[k]),
+            f"{100 * evaluation.errors_T[k]:+.2f} %",
+        ]
+        for k in order
+    ]
+    inside = float(((evaluation.actual_T >= low) & (evaluation.actual_T <= high)).mean())
+    shown = f", the {MOST_HELD_OUT} worst" if len(evaluation.actual_T) > MOST_HELD_OUT else ""
+    caption = (
+        f"Held-out runs{shown}; of all {len(evaluation.actual_T)}: mean error {100 * evaluation.mean_error:.2f} %, "
+        f"worst {100 * evaluation.worst_error:.2f} %, {100 * inside:.0f} % inside their {100 * level:g} % interval"
+    )
+    return Listing([*evaluation.inputs, f"predicted ({100 * level:g} %)", "actual", "error"], rows, caption)
+
+
+def _figures(law: LawOfCorpus) -> dict[str, Callable[[], Figure]]:
+    from training.laws.plots.bootstrap import parameter_plot
+    from training.laws.plots.fit import fit_plot
+    from training.laws.plots.profile import profile_plot
+    from training.laws.plots.residuals import residual_plot
+
+    found: dict[str, Callable[[], Figure]] = {}
+    level = law.about["level"]
+    if len(law.fitted.form.inputs) in (1, 2):
+        found["fit"] = partial(
+            fit_plot, law.resampled, evaluation=law.evaluation, level=level, outcome=law.metric
+        )
+    if 1 <= len(law.fitted.form.inputs) <= 3:
+        found["residuals"] = partial(residual_plot, law.fitted, outcome=law.metric)
+    if 2 <= len(law.fitted.form.free) <= MOST_DRAWN:
+        found["parameters"] = partial(parameter_plot, law.resampled, level)
+    if law.profiles:
+        found["profiles"] = partial(profile_plot, law.profiles)
+    return found
+
+
+def _document(law: LawOfCorpus) -> dict[str, Any]:
+    fitted, level = law.fitted, law.about["level"]
+    found: dict[str, Any] = {
+        "corpus": law.corpus,
+        "metric": law.metric,
+        "formula": formula_text(fitted),
+        "parameters": fitted.parameters,
+        "intervals": {
+            p.name: ends(law.resampled.interval(p.name, level)) for p in fitted.form.free
+        },
+        "level": level,
+        "objective": fitted.objective,
+        "agreeing_starts": fitted.agreeing,
+        "at_bounds": list(fitted.at_bounds),
+        "condition": fitted.condition,
+        "runs": len(fitted.y_N),
+        "left_out": fitted.left_out,
+        "cautions": [[each.code, each.text] for each in (*fitted.cautions, *law.resampled.cautions)],
+        "profiles": {
+            each.parameter: {
+                "values": each.values_K, "objectives": each.objectives_K, "interval": ends(each.interval),
+                "flat": each.flat,
+            }
+            for each in law.profiles
+        },
+        "optima": [
+            {"C": at.C, **{key: ends(getattr(at, key)) for key in ("N", "D", "loss", "a")}} for at in law.optima
+        ],
+    }  # fmt: skip
+    if law.evaluation is not None:
+        centre, low, high = law.resampled.predict(law.evaluation.inputs, level)
+        found["held_out"] = {
+            "inputs": law.evaluation.inputs, "predicted": centre, "low": low, "high": high,
+            "actual": law.evaluation.actual_T, "mean_error": law.evaluation.mean_error,
+            "worst_error": law.evaluation.worst_error, "ln_rmse": law.evaluation.ln_rmse, "r2": law.evaluation.r2,
+        }  # fmt: skip
+    return found

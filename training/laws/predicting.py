@@ -1,0 +1,97 @@
+"""What a saved law says of runs that were not made: losses, what it takes to reach a loss, the best size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from scoring.errors import InputError, unknown_name
+from training.laws.fit import Fit
+from training.laws.form import Array
+from training.laws.inputs import complete
+from training.laws.interval import Interval
+from training.laws.law_file import SavedLaw
+from training.laws.measured_range import inside, reach
+from training.laws.uncertainty import Bootstrap, bootstrap
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions of K runs with the ends of their intervals, and which lie among the runs the law was fitted to.
+
+    ``beyond_K`` is how many times the largest compute (or only input) of these runs each reaches; NaN where a law has
+    no compute.
+    """
+
+    inputs: Mapping[str, Array]
+    value_K: Array
+    low_K: Array
+    high_K: Array
+    inside_K: npt.NDArray[np.bool_]
+    beyond_K: Array
+    level: float
+
+
+def predict(
+    law: SavedLaw, inputs: Mapping[str, npt.ArrayLike], *, level: float = 0.95, noise: bool = True
+) -> Predictions:
+    """The outcome of runs; ``noise``: the interval is for a new run, else for the law itself.
+
+    Of N, D, C and M any that follow from the others may be left out.
+    """
+    form = law.fitted.form
+    unknown = [name for name in inputs if name not in form.inputs and name not in ("N", "D", "C", "M")]
+    if unknown:
+        raise unknown_name("input", f"the law {form.name}", unknown[0], form.inputs)
+    columns = np.broadcast_arrays(*(np.atleast_1d(c) for c in complete(inputs, form.inputs).values()))
+    given = {name: np.asarray(column, dtype=np.float64) for name, column in zip(form.inputs, columns)}
+    for name, column in given.items():
+        if not np.isfinite(column).all() or (name in form.scaled and not (column > 0).all()):
+            raise InputError(f"predict: {name} must be finite and above 0, got {column.tolist()[:3]}.")
+    value, low, high = _resampled(law).predict(given, level, noise)
+    single = ({name: column[k : k + 1] for name, column in given.items()} for k in range(len(value)))
+    beyond = np.array([reach(law.fitted, each)[1] for each in single])
+    return Predictions(given, value, low, high, inside(law.fitted, given), beyond, level)
+
+
+def solve_for(
+    law: SavedLaw, wanted: str, y: float, inputs: Mapping[str, float] | None = None, *, level: float = 0.95
+) -> Interval:
+    """The value of one input at which the law reaches ``y``, the others given; NaN where it never does.
+
+    Resamples that never reach ``y`` count as beyond the upper end.
+    """
+    form = law.fitted.form
+    if wanted not in form.inputs:
+        raise unknown_name("input", f"the law {form.name}", wanted, form.inputs)
+    if wanted not in form.inverses:
+        raise InputError(f"the law {form.name} cannot be solved for {wanted}.")
+    others = {name: np.asarray(value, dtype=np.float64) for name, value in (inputs or {}).items()}
+    for name in others:
+        if name == wanted:
+            raise InputError(f"solve_for: {wanted} is what is solved for and cannot be given.")
+        if name not in form.inputs:
+            raise unknown_name("input", f"the law {form.name}", name, form.inputs)
+    missing = [name for name in form.inputs if name != wanted and name not in others]
+    if missing:
+        raise InputError(f"solve_for: {missing[0]} is missing; {wanted} depends on it.")
+    resampled = _resampled(law)
+    samples = form.inverse(wanted, resampled.samples, np.asarray(y), others)
+    value = float(np.ravel(law.fitted.inverse(wanted, y, others))[0])
+    tail = (1 - level) / 2
+    samples = np.where(np.isnan(samples), np.inf, samples)
+    low = float(np.quantile(samples, tail, method="inverted_cdf"))
+    high = float(np.quantile(samples, 1 - tail, method="inverted_cdf"))
+    return Interval(value, low, high, level)
+
+
+def _resampled(law: SavedLaw) -> Bootstrap:
+    return bootstrap(law.fitted) if law.resampled is None else law.resampled
+
+
+def measured(fitted: Fit) -> dict[str, tuple[float, float]]:
+    """The smallest and largest value of every input among the runs."""
+    return {name: (float(column.min()), float(column.max())) for name, column in fitted.inputs.items()}
