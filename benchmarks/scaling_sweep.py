@@ -1,4 +1,4 @@
-"""Claim: small runs of our own predict the largest one, and one corpus predicts another, with intervals that hold.
+"""Claim: small runs of our own predict the largest one, and the loss on one corpus that on another; how well, and when.
 
 ``sweep``: Llama-style byte-level models of five widths, four token budgets, three corpora (prose: two novels and the
 Brown corpus; reviews: IMDb; code: Java and C# methods, each with its translation in one document so that no translation
@@ -45,7 +45,7 @@ NAMES = ("prose", "reviews", "code")
 HELD_OUT_TOKENS = 2**15
 AGAIN = (24, 32)
 """Widths that are trained with a second seed too: what differs between equal runs."""
-RESAMPLES = 200
+RESAMPLES = 500
 FURTHER = {name: name for name in ("U", "epochs", "seed", "width", "non_embedding", "flops", "budget")}
 TABLE = "all.parquet"
 
@@ -161,6 +161,10 @@ def maps(table: RunTable) -> dict[str, Any]:
     }  # fmt: skip
 
 
+FEWEST = 7
+"""Runs for a law of three parameters: with fewer its residuals, and so its intervals, vanish."""
+
+
 def frontier(rows: RunTable) -> npt.NDArray[np.int64]:
     """Runs that no run of at most their compute beats."""
     order = np.argsort(rows["C"], kind="stable")
@@ -175,6 +179,8 @@ def frontier_to_loss(seen: RunTable, held_out: RunTable) -> dict[str, Any]:
     for isoFLOP designs, is fitted to all of them, good and bad alike, and is the worse for it.
     """
     best = seen.rows(frontier(seen))
+    if len(best) < FEWEST:
+        raise InputError(f"frontier_to_loss: {len(best)} runs on the frontier are too few for 3 parameters.")
     drawn = bootstrap(fit(form_named("power_offset"), {"x": best["C"]}, best["value"]), RESAMPLES)
     found = Interval(*(float(each[0]) for each in drawn.predict({"x": held_out["C"]})), 0.95)
     actual = float(held_out["value"][0])
