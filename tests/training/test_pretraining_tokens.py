@@ -10,7 +10,7 @@ from scoring.errors import InputError
 from scoring.examples import Examples
 from training.pretraining.corpus import Corpus, make_corpus
 from training.pretraining.held_out import NOTHING, HeldOut, sequences
-from training.pretraining.tokenizers import ByteTokenizer, make_tokenizer
+from training.pretraining.tokenizer import ByteTokenizer, make_tokenizer
 from training.pretraining.tokens import TokenStream
 
 END = 256

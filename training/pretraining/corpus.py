@@ -14,7 +14,7 @@ from scoring.examples import Examples
 from scoring.hashing import UInt64Array, fingerprint, hash64, hash_ids, uniform
 from training.cell_data import DataRequest
 from training.job import SPLIT_SEED
-from training.pretraining.tokenizers import ByteTokenizer, TokenArray, Tokenizer, make_tokenizer
+from training.pretraining.tokenizer import ByteTokenizer, TokenArray, Tokenizer, make_tokenizer
 
 IntArray = npt.NDArray[np.int64]
 
