@@ -12,7 +12,7 @@ from training.laws.form import OUTCOME, Array, Form, Values
 from training.laws.minimise import Rows
 from training.laws.objective import Objective
 
-CHUNK = 24_000
+CHUNK = 32_000
 """Points per piece of a batch: its few dozen arrays then stay in the cache, and torch keeps to one thread."""
 
 

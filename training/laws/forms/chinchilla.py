@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from training.laws.form import Form, Parameter, Values
@@ -35,8 +36,42 @@ def chinchilla() -> Form:
 
 
 def _ln_loss(p: Values, x: Values) -> torch.Tensor:
-    # in reduced units and within the bounds no term can overflow, so the maximum need not be taken out first
-    return torch.log(p.E + torch.exp(p.ln_A - p.alpha * x.ln_N) + torch.exp(p.ln_B - p.beta * x.ln_D))
+    columns = (p.ln_A, p.ln_B, p.E, p.alpha, p.beta, x.ln_N, x.ln_D)
+    found: torch.Tensor = _LnLoss.apply(*columns)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _LnLoss(torch.autograd.Function):
+    """ln(E + A / N^alpha + B / D^beta) with its derivatives written out, exponentials and logarithms by NumPy.
+
+    On 24,000 points NumPy's take a third and a sixth of the time of torch's, which were half of a fit.
+    """
+
+    @staticmethod
+    def forward(ctx, ln_A, ln_B, E, alpha, beta, ln_N, ln_D):  # type: ignore[no-untyped-def]
+        # in reduced units and within the bounds no term can overflow, so the maximum need not be taken out first
+        of_size, of_data = _exp_(ln_A - alpha * ln_N), _exp_(ln_B - beta * ln_D)
+        loss = of_size + of_data + E
+        ctx.shapes = [value.shape for value in (ln_A, ln_B, E, alpha, beta)]
+        ctx.save_for_backward(of_size, of_data, loss, ln_N, ln_D)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return torch.from_numpy(np.asarray(np.log(loss.numpy())))
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, pull):  # type: ignore[no-untyped-def]
+        of_size, of_data, loss, ln_N, ln_D = ctx.saved_tensors
+        share = pull / loss
+        of_size, of_data = share * of_size, share * of_data
+        slopes = (of_size, of_data, share, -of_size * ln_N, -of_data * ln_D)
+        return (*(slope.sum_to_size(shape) for slope, shape in zip(slopes, ctx.shapes)), None, None)
+
+
+def _exp_(exponent: torch.Tensor) -> torch.Tensor:
+    values = exponent.numpy()
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        np.exp(values, out=values)
+    return exponent
 
 
 def _optimum(p: Values, C: torch.Tensor) -> torch.Tensor:
