@@ -195,6 +195,8 @@ def _different(best_P: Array, ends_SP: Array, values_S: Array) -> Array:
 
 
 def _condition(jacobian_NP: Array) -> float:
+    if not np.isfinite(jacobian_NP).all():
+        return float("inf")
     singular = np.linalg.svd(jacobian_NP, compute_uv=False)
     seen = len(singular) == jacobian_NP.shape[1] and singular[-1] > 1e-15 * singular[0]
     return float((singular[0] / singular[-1]) ** 2) if seen else float("inf")

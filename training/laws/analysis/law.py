@@ -264,8 +264,8 @@ def _parameters(law: LawOfCorpus) -> Listing:
 def _optima(law: LawOfCorpus) -> Listing:
     header = ["C", "N*", "D*", "D*/N*", "loss there", "exponent of N*"]
     rows = [
-        [f"{at.C:.4g}", interval_cell(at.N, "N"), interval_cell(at.D, "D"), at.tokens_per_parameter, interval_cell(at.loss),
-         interval_cell(at.a)]
+        [f"{at.C:.4g}", interval_cell(at.N, "N"), interval_cell(at.D, "D"), at.tokens_per_parameter,
+         interval_cell(at.loss), interval_cell(at.a)]
         for at in law.optima
     ]  # fmt: skip
     return Listing(header, rows, "The best model size and number of tokens for a compute budget")
