@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from scoring.reports.text import escape
-from training.laws.catalog import FORMS, form_named
+from training.laws.catalog import FORMS, form_named, form_of
 from training.laws.cautions import Caution
 from training.laws.consequences import consequences
 from training.laws.evaluation import evaluate
@@ -178,7 +178,7 @@ def test_formulas_are_those_of_the_forms(name):
     """Both sides of the written equation agree where y is the prediction of the form."""
     form = form_named(name)
     values = {parameter: 0.1 + 0.01 * k for k, parameter in enumerate(form.names)}
-    values |= {"epsilon": 5.0} if name == "error_decay" else {"e0": 3.0} if name == "m4" else {}
+    values |= {"error_decay": {"epsilon": 5.0}, "m4": {"e0": 3.0}, "sigmoid": {"a": -0.1, "b": 0.9}}.get(name, {})
     inputs = dict.fromkeys(form.inputs, 0.7)
     predicted = float(np.exp(form.ln_prediction(values, inputs)))
     written = FORMULAS[name].format(**{parameter: repr(value) for parameter, value in values.items()})
@@ -186,7 +186,7 @@ def test_formulas_are_those_of_the_forms(name):
     known = {
         "exp": np.exp,
         **inputs,
-        **{symbol: predicted for symbol in ("y", "L", "Err") if symbol not in inputs},
+        **{symbol: predicted for symbol in ("y", "L", "Err", "acc") if symbol not in inputs},
     }
     left, right = (eval(side, known) for side in written.split(" = "))  # our own table, not a user's text
     assert left == pytest.approx(right, rel=1e-12)
@@ -201,6 +201,8 @@ def test_formulas_in_numbers(law):
     assert formula_text(replace(shown, parameters={**shown.parameters, "E": 0.0})).startswith("L = 477.8")
     own = replace(law, form=Form("own", ("N",), law.form.parameters, law.form.formula))
     assert formula_text(own).startswith("own(N) with A = ")
+    users = replace(law, form=form_of("E + A / N^alpha * exp(-B) + beta", ["N"]), parameters=shown.parameters)
+    assert formula_text(users) == "y = 1.817 + 477.8 / N^0.3473 * exp(-2143) + 0.3672"
 
 
 # ranges
