@@ -71,8 +71,8 @@ def train(
         resume_seconds: How often the state from which an interrupted run continues is written.
         settings: ``epochs`` (default 10) or ``steps``; ``batch_size`` 64 examples per update, in ``accumulate``
             micro-batches; ``optimizer`` "adamw", ``lr``, ``weight_decay``, ``optimizer_options``; ``schedule``
-            "cosine", "linear" or "constant", with ``warmup``; ``clip``, the largest gradient norm; ``precision`` of
-            the forward pass; ``augment`` images by "flip-crop"; ``record`` per-example signals (True, "logits",
+            "cosine", "linear", "wsd" or "constant", with ``warmup``; ``clip``, the largest gradient norm; ``precision``
+            of the forward pass; ``augment`` images by "flip-crop"; ``record`` per-example signals (True, "logits",
             "summary") with clean passes every ``clean_every``; ``checkpoint_every``, ``evaluate_every``: "1 epoch",
             "100 steps", None for the end only (no clean pass at all), or "auto": every epoch, thinned out to at most
             20; ``checkpoint_start`` also before the first update; ``save_optimizer`` in checkpoints (not in that one).
