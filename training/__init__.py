@@ -6,6 +6,7 @@ from typing import Any
 # Public names and where they live; loaded on first use so that `import training` stays cheap.
 _PUBLIC = {
     "CellsFailed": "training.cells",
+    "CorpusRequest": "training.pretraining.corpus",
     "DataRequest": "training.cell_data",
     "DynamicsCallback": "training.trainer_callback",
     "Recorder": "training.recorder",
@@ -14,10 +15,13 @@ _PUBLIC = {
     "cscore": "training.studies.retraining",
     "evaluate_model": "training.evaluate",
     "flip_labels": "training.noise",
+    "make_corpus": "training.pretraining.corpus",
     "memorization": "training.studies.retraining",
+    "pretrain": "training.pretraining.run",
     "pruning_study": "training.studies.pruning",
     "pvi": "training.studies.retraining",
     "reducible_loss": "training.studies.retraining",
+    "scaling_sweep": "training.studies.scaling_sweep",
     "shuffle_labels": "training.noise",
     "ssft": "training.studies.retraining",
     "train": "training.run",

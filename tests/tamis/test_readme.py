@@ -24,6 +24,7 @@ def tour(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The README's shell commands, run one block after the other in an empty folder."""
     folder = tmp_path_factory.mktemp("tour")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    (folder / "benchmarks").symlink_to(ROOT / "benchmarks")
     environment = os.environ | {"PATH": path, "OMP_NUM_THREADS": "1"}
     commands = blocks("bash")
     assert len(commands) >= 9
@@ -66,6 +67,23 @@ def test_the_python_of_the_tour_runs_and_agrees(tour: Path, monkeypatch: pytest.
     from scoring.table import ScoreTable
 
     assert names["table"].table.equals(ScoreTable.read(tour / "scores.parquet").table)  # type: ignore[attr-defined]
+
+
+def test_the_tour_leaves_laws_and_what_they_predict(tour: Path) -> None:
+    from training.laws.law_file import load_law
+
+    law = load_law(tour / "laws").fitted
+    assert law.form.name == "kaplan_offset" and 20 <= len(law.y_N) <= 28
+    held_out = json.loads((tour / "map" / "summary.json").read_text())["sections"]["held_out"]["methods"]
+    assert held_out["loss_to_loss"]["mean_error"] < held_out["identity"]["mean_error"]
+
+
+def test_the_laws_of_the_readme_are_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    [code] = [block for block in blocks("python") if "read_run_table" in block]
+    monkeypatch.chdir(ROOT)
+    names: dict[str, object] = {}
+    exec(compile(code, "README.md", "exec"), names)
+    assert names["law"].form.name == "kaplan_offset"  # type: ignore[attr-defined]
 
 
 def test_the_scorer_of_the_readme_works() -> None:
