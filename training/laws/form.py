@@ -14,6 +14,7 @@ checks that each formula agrees with them.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -30,6 +31,10 @@ Tensors = dict[str, torch.Tensor]
 
 OUTCOME = "y"
 """The name under which units speak of the outcome."""
+
+
+INVERTED = 1e-6
+"""How close, relative to ``y``, a law has to come to it at what an inverse found."""
 
 
 class Values:
@@ -114,8 +119,13 @@ class Form:
     def frozen(self, **values: float) -> Form:
         """The same law with some parameters held at these values (natural units)."""
         for name, value in values.items():
-            if self.parameter(name).scale == "log" and not value > 0:
-                raise bad_value(name, f"form {self.name}", value, "above 0")
+            if not math.isfinite(value) or (self.parameter(name).scale == "log" and not value > 0):
+                allowed = "above 0" if self.parameter(name).scale == "log" else "a finite number"
+                raise bad_value(name, f"form {self.name}", value, allowed)
+            if name in self.ties:
+                raise InputError(
+                    f"form {self.name}: {name} is tied ({self.ties[name]}) and cannot be frozen."
+                )
         return replace(self, fixed={**self.fixed, **{name: float(v) for name, v in values.items()}})
 
     def tied(self, **expressions: str) -> Form:
@@ -124,6 +134,9 @@ class Form:
         Both sides must be free of units, or the tie would mean something else in other units.
         """
         for name, text in expressions.items():
+            if name in self.fixed or name in parsed(text).names:
+                what = "frozen" if name in self.fixed else "what it would be tied to"
+                raise InputError(f"form {self.name}: {name} cannot be tied ({name} = {text}), it is {what}.")
             for used in (name, *parsed(text).names):
                 if self.parameter(used).units:
                     raise InputError(
@@ -244,12 +257,20 @@ class Form:
         y: npt.ArrayLike,
         inputs: Mapping[str, npt.ArrayLike],
     ) -> Array:
-        """The value of one input at which the law gives ``y``, in natural units; NaN where it never does."""
+        """The value of one input at which the law gives ``y``, in natural units; NaN where it never does.
+
+        Out of the law's reach, below its floor, a closed form may still return a number (the square of a negative one);
+        so the law is asked at what was found whether it gives ``y`` there.
+        """
         if wanted not in self.inverses:
             raise unknown_name("input", f"the inverse of form {self.name}", wanted, self.inverses)
-        others = {name: column for name, column in inputs.items() if name != wanted}
+        others = {name: np.asarray(column) for name, column in inputs.items() if name != wanted}
         target = torch.as_tensor(np.asarray(y, dtype=np.float64))
-        return np.asarray(self.inverses[wanted](_values(parameters), _values(others), target).numpy())
+        found = self.inverses[wanted](_values(parameters), _values(others), target)
+        there = self.formula(_values(parameters), _values(others | {wanted: found.numpy()}))
+        # too large or too small for a float is an answer too
+        given = (there - torch.log(target)).abs() <= INVERTED
+        return np.asarray(torch.where(given | torch.isposinf(found) | (found == 0), found, torch.nan).numpy())
 
     def optimal_size(self, parameters: Mapping[str, npt.ArrayLike], C: npt.ArrayLike) -> Array:
         """The model size N at which the loss is least for the compute C = 6 N D, in natural units."""

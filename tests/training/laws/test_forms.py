@@ -93,6 +93,40 @@ def test_an_outcome_below_the_floor_has_no_inverse():
     assert np.isnan(found)
 
 
+@pytest.mark.parametrize(
+    ("name", "exponents", "wanted", "y", "given"),
+    [
+        (
+            "chinchilla",
+            {"alpha": 0.5, "beta": 0.5},
+            "D",
+            1.705,
+            {"N": 1e8},
+        ),  # the square of a negative number
+        ("kaplan_offset", {"alpha": 0.3, "beta": 0.3}, "D", 1.75, {"N": 1e7}),
+        ("kaplan_offset", {"alpha": 0.3, "beta": 0.3}, "N", 1.75, {"D": 1e7}),
+        ("over_training", {"eta": 0.5}, "C", 1.0, {"M": 20.0}),
+        ("m3", {"beta": 1.0, "gamma": 0.1, "c": 0.5}, "x", 0.2, {}),
+    ],
+)
+def test_what_a_law_never_reaches_has_no_inverse_for_any_exponent(name, exponents, wanted, y, given):
+    parameters = {**PLANTED[name], **({"E": 1.7} if "E" in PLANTED[name] else {}), **exponents}
+    assert np.isnan(form_named(name).inverse(wanted, parameters, y, given))
+
+
+def test_a_parameter_is_frozen_or_tied_and_not_tied_to_itself():
+    form = form_named("chinchilla")
+    with pytest.raises(InputError, match=r"beta is tied .alpha. and cannot be frozen"):
+        form.tied(beta="alpha").frozen(beta=0.3)
+    with pytest.raises(InputError, match=r"beta cannot be tied .beta = alpha., it is frozen"):
+        form.frozen(beta=0.3).tied(beta="alpha")
+    with pytest.raises(InputError, match=r"alpha cannot be tied .alpha = 2 . alpha."):
+        form.tied(alpha="2 * alpha")
+    with pytest.raises(InputError, match=r"E must be a finite number"):
+        form.frozen(E=float("nan"))
+    assert [p.name for p in form.frozen(alpha=0.3).tied(beta="alpha").free] == ["A", "B", "E"]
+
+
 @pytest.mark.parametrize("name", ["chinchilla", "kaplan", "kaplan_offset", "over_training"])
 def test_the_optimum_is_the_minimum_on_an_isoflop_curve(name):
     form, C = form_named(name), 1e21
