@@ -12,7 +12,7 @@ from scoring.errors import InputError, unknown_name
 from training.laws.fit import Fit
 from training.laws.form import Array
 from training.laws.inputs import complete
-from training.laws.interval import Interval
+from training.laws.interval import Interval, level_checked
 from training.laws.law_file import SavedLaw
 from training.laws.measured_range import inside, reach
 from training.laws.uncertainty import Bootstrap, bootstrap
@@ -62,8 +62,11 @@ def solve_for(
 ) -> Interval:
     """The value of one input at which the law reaches ``y``, the others given; NaN where it never does.
 
-    Resamples that never reach ``y`` count as beyond the upper end.
+    A resample that never reaches ``y`` counts as beyond the end towards which it comes closest to it: a loss below its
+    floor would need more than any D, an accuracy above its best a loss below all. Where that cannot be told, it
+    counts as beyond both.
     """
+    level_checked(level)
     form = law.fitted.form
     if wanted not in form.inputs:
         raise unknown_name("input", f"the law {form.name}", wanted, form.inputs)
@@ -81,11 +84,25 @@ def solve_for(
     resampled = _resampled(law)
     samples = form.inverse(wanted, resampled.samples, np.asarray(y), others)
     value = float(np.ravel(law.fitted.inverse(wanted, y, others))[0])
+    samples = np.where(np.isnan(samples), _beyond(resampled, wanted, y, others), samples)
     tail = (1 - level) / 2
-    samples = np.where(np.isnan(samples), np.inf, samples)
-    low = float(np.quantile(samples, tail, method="inverted_cdf"))
-    high = float(np.quantile(samples, 1 - tail, method="inverted_cdf"))
+    low = float(np.quantile(np.where(np.isnan(samples), -np.inf, samples), tail, method="inverted_cdf"))
+    high = float(np.quantile(np.where(np.isnan(samples), np.inf, samples), 1 - tail, method="inverted_cdf"))
     return Interval(value, low, high, level)
+
+
+def _beyond(law: Bootstrap, wanted: str, y: float, others: Mapping[str, Array]) -> Array:
+    """Where every resample (B,) that does not reach ``y`` would look for it: plus or minus infinity, NaN if unknown."""
+    own = law.fitted.inputs[wanted]
+    first, last = (
+        law.fitted.form.ln_prediction(law.samples, {**others, wanted: np.asarray(end)})
+        for end in (own.min(), own.max())
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ln_y = np.log(y)
+    side = np.where(ln_y > np.maximum(first, last), 1.0, np.where(ln_y < np.minimum(first, last), -1.0, 0.0))
+    towards = side * np.sign(last - first)
+    return np.where(towards > 0, np.inf, np.where(towards < 0, -np.inf, np.nan))
 
 
 def _resampled(law: SavedLaw) -> Bootstrap:
