@@ -26,7 +26,8 @@ class BestMixture:
     """A mixture (M,) and its predicted loss, the weighted mean over the losses of the law.
 
     ``predicted`` has the interval of the law at this mixture; being chosen as the lowest, it is too low by about
-    ``optimism``. ``gain`` is by how much it is predicted to beat ``reference``, the best of the mixtures trained.
+    ``optimism``. ``gain`` is by how much it is predicted to beat ``reference``, the best of the mixtures trained; it is
+    too high by about as much, so the caution ``flat`` asks that its whole interval lies above the optimism.
     ``range_M2`` is where the best mixtures of resampled laws lie. ``distance`` is the share of data that would have to
     move to make it a mixture that was trained, ``usual_distance`` the same between trained ones and their neighbours
     (95 % of them are nearer).
@@ -94,17 +95,18 @@ def best_mixture(
     ends_M2 = np.quantile(np.concatenate([chosen, best[None]]), [tail, 1 - tail], axis=0).T
     distance, usual = _distances(best, law.proportions_NM)
     gain = percentile_interval(float(trained.min()) - value, at_reference - at_best, level)
+    optimism = float((loss(chosen) - lowest).mean())
     return BestMixture(
         law.domains,
         best,
         percentile_interval(value, at_best, level),
-        float((loss(chosen) - lowest).mean()),
+        optimism,
         gain,
         reference,
         np.stack([np.minimum(ends_M2[:, 0], best), np.maximum(ends_M2[:, 1], best)], axis=1),
         distance,
         usual,
-        (*law.cautions, *_cautions(law, best, distance, usual, gain)),
+        (*law.cautions, *_cautions(law, best, distance, usual, gain, optimism)),
     )
 
 
@@ -181,7 +183,7 @@ def _distances(best: Array, trained_NM: Array) -> tuple[float, float]:
 
 
 def _cautions(
-    law: MixtureLaw, best: Array, distance: float, usual: float, gain: Interval
+    law: MixtureLaw, best: Array, distance: float, usual: float, gain: Interval, optimism: float
 ) -> tuple[Caution, ...]:
     found = []
     most = law.proportions_NM.max(axis=0)
@@ -200,11 +202,8 @@ def _cautions(
                 "relying on it.",
             )
         )
-    if not gain.low > 0:
-        found.append(
-            Caution(
-                "flat",
-                "it may not beat the best mixture trained: the interval of the gain includes zero.",
-            )
-        )
+    # the interval does not know that this mixture was chosen for its low prediction; the optimism does
+    if not gain.low > max(0.0, optimism):
+        text = "it may not beat the best mixture trained: the gain is no more than chance and the choice give."
+        found.append(Caution("flat", text))
     return tuple(found)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from training.laws.cautions import SPARE_RUNS, Caution
+from training.laws.cautions import CHANCE, SPARE_RUNS, Caution
 from training.laws.fit import Fit, fit, predictions
 from training.laws.form import Array
 from training.laws.forms.mixture import exponential_mixture
@@ -59,9 +59,13 @@ class Linear:
     @classmethod
     def fitted(cls, r_NM: Array, y_N: Array) -> Linear:
         mixtures, size = r_NM.shape
+        weights = least_squares(r_NM, y_N, np.ones((1, mixtures)))[0]
         few = f"{mixtures} mixtures for {size} weights; up to {size + SPARE_RUNS} the law follows the noise."
-        found = (Caution("few_runs", few),) if mixtures <= size + SPARE_RUNS else ()
-        return cls(r_NM, y_N, least_squares(r_NM, y_N, np.ones((1, mixtures)))[0], found)
+        if mixtures <= size + SPARE_RUNS:
+            return cls(r_NM, y_N, weights, (Caution("few_runs", few),))
+        chance = _chance(y_N, r_NM @ weights, size)
+        said = f"proportions explain the loss hardly better than chance, which does as well in {chance:.2g} of cases."
+        return cls(r_NM, y_N, weights, (Caution("unrelated", said),) if chance >= CHANCE else ())
 
     def predict(self, r_KM: Array) -> Array:
         found: Array = r_KM @ self.weights_M
@@ -70,6 +74,19 @@ class Linear:
     def resampled(self, copies_BN: Array) -> Samples:
         weights_BM = least_squares(self.r_NM, self.y_N, copies_BN)
         return lambda r_KM: weights_BM @ r_KM.T
+
+
+def _chance(y_N: Array, predicted_N: Array, size: int) -> float:
+    """The F test of a law of ``size`` weights against the mean; 1 where losses do not differ."""
+    from scipy.special import fdtrc
+
+    left, total = float(((y_N - predicted_N) ** 2).sum()), float(((y_N - y_N.mean()) ** 2).sum())
+    if total <= 1e-20 * float((y_N**2).sum()):
+        return 1.0
+    if left <= 0:
+        return 0.0
+    freedom = len(y_N) - size
+    return float(fdtrc(size - 1, freedom, max(0.0, total - left) / (size - 1) / left * freedom))
 
 
 @dataclass(frozen=True)
