@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scoring.errors import InputError, unknown_name
+from scoring.errors import InputError, name_some, unknown_name
 from training.laws.inputs import complete
 
 WORDS = ("run", "corpus", "split", "metric")
@@ -91,8 +91,8 @@ def read_run_table(
 
     ``columns`` maps our names to those of the file (``{"N": "params", "D": "tokens", "corpus": "data"}``); names beyond
     ours become further columns. A wide file, with one column per metric, needs ``metrics``: their columns, or a mapping
-    of our names to them; its empty cells become no row. In a file with a column of values ``metrics`` chooses rows.
-    N, D and C follow from two of them, and may be mapped (``{"x": "C"}``) like columns of the file.
+    of our names to them; its empty cells, and NaN, become no row. In a file with a column of values ``metrics`` chooses
+    rows. N, D and C follow from two of them, and may be mapped (``{"x": "C"}``) like columns of the file.
     """
     found = _read(Path(path))
     mapping = {name: name for name in (*WORDS, *NUMBERS) if name in found} | dict(columns or {})
@@ -102,6 +102,11 @@ def read_run_table(
         if column not in found:
             raise unknown_name(f"the column of {name}", f"run table {path}", column, found)
     table = {name: found[column] for name, column in mapping.items()}
+    if not metrics and "value" not in table:
+        raise InputError(
+            f"run table {path}: no column of values; name the metrics of a wide table, or map 'value'; its columns are "
+            f"{name_some(found, 12)}."
+        )
     wide = _wide(path, found, metrics) if metrics and "value" not in table else None
     made = make_run_table(table, wide, str(path))
     made = RunTable({**made.columns, **{name: made[column] for name, column in later.items()}})
@@ -122,8 +127,8 @@ def make_run_table(
 ) -> RunTable:
     """A run table from arrays; ``metrics`` are columns of values by metric, one row per run."""
     table: dict[str, Column] = {key: np.asarray(column) for key, column in columns.items()}
-    rows = len(next(iter(table.values()), np.zeros(0)))
     if metrics:
+        rows = len(next(iter(table.values()), next(iter(metrics.values()))))
         if "value" in table:
             raise InputError(f"run table {name}: it has a column of values and metrics; give one of them.")
         table.setdefault("run", np.arange(rows).astype(str))
@@ -183,24 +188,35 @@ def _numbers(table: str, name: str, column: Column) -> Column:
     try:
         return np.array([np.nan if value is None else value for value in column], dtype=np.float64)
     except (TypeError, ValueError):
+        found = next(value for value in column.tolist() if not _is_number(value))
         raise InputError(
-            f"run table {table}: the column {name} holds something that is not a number."
+            f"run table {table}: the column {name} holds something that is not a number, {found!r}."
         ) from None
+
+
+def _is_number(value: object) -> bool:
+    try:
+        return value is None or isinstance(float(value), float)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
 
 
 def _read(path: Path) -> dict[str, Column]:
     import pyarrow as pa
 
-    if path.suffix not in READERS:
+    if path.is_dir():
+        raise InputError(f"run table {path}: it must be a file, and this is a folder.")
+    ending = path.suffix.lower()
+    if ending not in READERS:
         raise InputError(f"run table {path}: its name must end in {', '.join(READERS)}.")
     if not path.is_file():
         raise FileNotFoundError(f"run table {path}: there is no such file.")
     try:
-        if path.suffix == ".csv":
+        if ending == ".csv":
             from pyarrow import csv
 
             read = csv.read_csv(path)
-        elif path.suffix == ".parquet":
+        elif ending == ".parquet":
             from pyarrow import parquet
 
             read = parquet.read_table(path)
@@ -208,6 +224,15 @@ def _read(path: Path) -> dict[str, Column]:
             from pyarrow import json
 
             read = json.read_json(path)
+        columns = [column.to_pylist() for column in read.columns]
     except pa.ArrowInvalid as error:
         raise InputError(f"run table {path}: it cannot be read ({str(error).splitlines()[0]}).") from None
-    return {name: np.array(read[name].to_pylist(), dtype=object) for name in read.column_names}
+    except UnicodeDecodeError:
+        raise InputError(f"run table {path}: it must be text in UTF-8.") from None
+    names = [name.strip() for name in read.column_names]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(
+                f"run table {path}: it has {names.count(name)} columns {name!r}; give them different names."
+            )
+    return {name: np.array(column, dtype=object) for name, column in zip(names, columns)}

@@ -93,7 +93,10 @@ def test_what_is_unknown_stays_unknown():
     [
         (lambda p: read_run_table(p, {"N": "parms"}), "the column of N must be one of"),
         (lambda p: read_run_table(p, None, ["los"]), "metric must be one of"),
-        (lambda p: read_run_table(p, {"N": "corpus"}), "column N holds something that is not a number"),
+        (
+            lambda p: read_run_table(p, {"N": "corpus"}),
+            "column N holds something that is not a number, 'web'",
+        ),
         (lambda p: make_run_table({"value": [1.0]}, {"loss": [1.0]}), "give one of them"),
         (lambda p: read_run_table(p.with_suffix(".txt")), "must end in"),
         (lambda p: read_run_table(p).where(corpus="wbe"), "Did you mean 'web'"),
@@ -115,16 +118,51 @@ def test_files_that_are_not_there_or_torn(tmp_path):
         read_run_table(torn)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("two.csv", b"N,N,loss\n1,2,3\n", "2 columns 'N'"),
+        ("latin.csv", b"N,D,loss,na\xe9me\n1,2,3,a\n", "UTF-8"),
+        ("empty.csv", b"", "cannot be read"),
+        ("wide.csv", b"params,tokens,nats\n1,2,3\n", "its columns are 'params', 'tokens', 'nats'"),
+    ],
+)
+def test_strange_files_are_one_sentence(tmp_path, name, content, sentence):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=sentence):
+        read_run_table(path)
+
+
+def test_a_folder_is_no_table(tmp_path):
+    with pytest.raises(InputError, match="this is a folder"):
+        read_run_table(tmp_path)
+
+
+def test_names_and_endings_are_read_generously(tmp_path):
+    path = tmp_path / "RUNS.CSV"
+    path.write_text("N , D,loss\n1e6,2e7,3.5\n")
+    table = read_run_table(path, metrics=["loss"])
+    assert (table["N"][0], table["D"][0], table["value"][0]) == (1e6, 2e7, 3.5)
+
+
+def test_a_wide_table_without_any_column_of_ours(tmp_path):
+    path = tmp_path / "runs.csv"
+    path.write_text("params,loss\n1e6,3.5\n2e6,3.25\n")
+    table = read_run_table(path, metrics=["loss"])
+    assert table["value"].tolist() == [3.5, 3.25] and np.isnan(table["N"]).all()
+
+
 def test_metrics_choose_rows_of_a_long_file(tmp_path):
     long = {**LONG, "metric": ["loss", "accuracy"] * 2}
     path = write(tmp_path, "csv", long)
     assert read_run_table(path, metrics=["accuracy"])["value"].tolist() == [3.25, 2.75]
-    with pytest.raises(InputError, match="metric must be one of accuracy, loss.*'los'"):
+    with pytest.raises(InputError, match=r"metric must be one of accuracy, loss.*'los'"):
         read_run_table(path, metrics=["los"])
 
 
 def test_numbers_are_found_by_text_too(tmp_path):
     table = read_run_table(write(tmp_path, "csv", LONG))
     assert table.where(N="1e8", step="20")["value"].tolist() == [3.25]
-    with pytest.raises(InputError, match="N must be a number.*'big'"):
+    with pytest.raises(InputError, match=r"N must be a number.*'big'"):
         table.where(N="big")
