@@ -204,6 +204,8 @@ def _cautions(
         )
     # the interval does not know that this mixture was chosen for its low prediction; the optimism does
     if not gain.low > max(0.0, optimism):
-        text = "it may not beat the best mixture trained: the gain is no more than chance and the choice give."
+        text = (
+            "it may not beat the best mixture trained: the gain is no more than chance and the choice give."
+        )
         found.append(Caution("flat", text))
     return tuple(found)
