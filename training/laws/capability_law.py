@@ -64,6 +64,8 @@ class CapabilityLaw:
             raise bad_value(
                 "components", "predict", given.shape, f"models by {len(self.range_C2)} components"
             )
+        if not np.isfinite(given).all():
+            raise InputError("predict: components must be finite; drop models without them.")
         design = np.column_stack([np.ones(len(given)), given])
         samples = self._curve(self.samples_BP @ design.T)
         if noise:

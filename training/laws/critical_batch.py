@@ -23,7 +23,8 @@ class CriticalBatch:
 
     ``batch`` is Zhang's: steps exceed linear scaling from ``optimal`` by the share ``overhead``. ``balanced`` is
     McCandlish's E_min / S_min: twice the least steps, twice the least examples. Both are infinite where larger batches
-    saved steps in proportion throughout (S_min = 0), and then have no interval.
+    saved steps in proportion throughout (S_min = 0), and as small as can be where they saved none (E_min = 0); neither
+    then has an interval.
     """
 
     steps_min: float
@@ -71,13 +72,17 @@ def critical_batch(
     fitted = fit(power_offset().frozen(c=-1.0), {"x": batches}, taken, objective="log_square")
     a, b = fitted.parameters["e"], fitted.parameters["beta"]
     cautions = list(fitted.cautions)
-    if a > 0:
+    if not fitted.at_bounds:
         batch = delta_interval(
             fitted, lambda p: (1 + overhead) * optimal + overhead * p["beta"] / p["e"], level
         )
         balanced = delta_interval(fitted, lambda p: p["beta"] / p["e"], level)
     else:
-        batch = balanced = Interval(float("inf"), float("nan"), float("nan"), level)
+        ratio = b / a if a > 0 else float("inf")
+        batch, balanced = (
+            Interval(value, float("nan"), float("nan"), level)
+            for value in ((1 + overhead) * optimal + overhead * ratio, ratio)
+        )
     if not batches.min() <= batch.value <= batches.max():
         cautions.append(
             Caution(

@@ -74,6 +74,8 @@ def hyper_parameter_law(
     checked({**sizes, **columns, "value": tried}, outcome, [*sizes, *columns, "value"], True)
     if not 0 <= within < 1:
         raise bad_value("within", "hyper_parameter_law", within, "a share from 0 to below 1")
+    if len(outcome) == 0:
+        raise InputError("hyper_parameter_law: there are no runs.")
     near, setting = near_optimal(sizes["N"], sizes["D"], outcome, within)
     count = int(setting.max()) + 1
     runs = np.bincount(setting[near], minlength=count).astype(np.float64)

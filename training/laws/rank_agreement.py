@@ -109,9 +109,7 @@ def _cautions(recipes: int, accuracy: Interval) -> tuple[Caution, ...]:
             )
         )
     if not accuracy.low > 0.5:
-        found.append(
-            Caution(
-                "unrelated", "the interval of the decision accuracy includes one half: no better than a coin."
-            )
-        )
+        none = "no two recipes differ at the large scale, so no decision can be right or wrong."
+        coin = "the interval of the decision accuracy includes one half: no better than a coin."
+        found.append(Caution("unrelated", coin if np.isfinite(accuracy.value) else none))
     return tuple(found)

@@ -254,3 +254,5 @@ def test_what_cannot_be_fitted_is_refused():
         found.project([1.0, 2.0, 3.0])
     with pytest.raises(InputError, match="at least one benchmark"):
         found.project([np.nan, np.nan])
+    with pytest.raises(InputError, match="must be finite"):
+        fit_capability_law(S, y, law="linear", resamples=10).predict([[np.nan, 1.0]])

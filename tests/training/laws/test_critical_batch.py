@@ -76,6 +76,14 @@ def test_steps_that_keep_falling_have_no_critical_batch():
     assert {"at_bound", "extrapolation"} <= {c.code for c in faster.cautions}
 
 
+def test_steps_that_do_not_fall_are_no_certain_critical_batch():
+    found = critical_batch(SIZES, 1000 * (SIZES / SIZES[0]) ** 0.1)
+    assert found.batch.value == pytest.approx(1.2 * 256) and found.balanced.value < 1e-3
+    for interval in (found.batch, found.balanced):
+        assert np.isnan(interval.low) and np.isnan(interval.high)
+    assert "at_bound" in {c.code for c in found.cautions}
+
+
 def test_order_units_and_duplicates():
     steps = np.array(STEPS[151], dtype=float)
     found, turned = critical_batch(SIZES, steps), critical_batch(SIZES[::-1], steps[::-1])

@@ -127,6 +127,8 @@ def test_what_cannot_be_fitted_is_refused():
     ratio = {**runs, "inputs": {**runs["inputs"], "D": 20 * runs["inputs"]["N"]}}
     with pytest.raises(InputError, match="do not vary N and D enough"):
         hyper_parameter_law(**ratio)
+    with pytest.raises(InputError, match="no runs"):
+        hyper_parameter_law({"N": [], "D": []}, [], [])
     for change, said in [
         ({"loss": np.where(np.arange(len(runs["loss"])) == 3, np.nan, runs["loss"])}, "not finite"),
         ({"value": np.where(np.arange(len(runs["loss"])) == 3, 0.0, runs["value"])}, "above 0"),

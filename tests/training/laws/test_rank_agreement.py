@@ -124,6 +124,7 @@ def test_perfect_agreement_is_not_certainty():
 def test_constant_scores_and_ties():
     found = rank_agreement([1.0, 2, 3, 4], [0.3] * 4)
     assert np.isnan(found.pearson.value) and np.isnan(found.decision_accuracy.value)
+    assert "no two recipes differ" in found.cautions[-1].text
     assert decision_accuracy([1, 1, 1], [1, 2, 3]) == 0.5
     assert decision_accuracy([2, 1], [1, 2]) == 0
 
