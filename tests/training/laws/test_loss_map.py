@@ -107,6 +107,24 @@ def test_best_runs_of_shared_budgets_when_grids_differ():
     assert (found.K, found.kappa) == pytest.approx((MAP["K"], MAP["kappa"]), rel=0.01)
 
 
+def test_any_column_pairs():
+    recipe = {"recipe": np.array(["low", "high", "high", "low"], dtype=object)}
+    table = small_table(
+        corpus=["a", "a", "b", "b"], N=[1e8, 2e8, 2e8, 1e8], loss=[3.0, 2.0, 1.0, 1.5], **recipe
+    )
+    a, b = Series("a", "loss"), Series("b", "loss")
+    found = pair(table, a, b, ("recipe",))
+    assert found.keys == (("high",), ("low",)) and found.y_P.tolist() == [1.0, 1.5]
+    unknown = {"budget": np.array([1, None, 1, 2], dtype=object)}
+    table = small_table(
+        corpus=["a", "a", "b", "b"], N=[1e8, 2e8, 2e8, 1e8], loss=[3.0, 2.0, 1.0, 1.5], **unknown
+    )
+    with pytest.raises(InputError, match="budget is not known for every run"):
+        pair(table, a, b, ("budget",))
+    with pytest.raises(InputError, match="at least one column"):
+        pair(table, a, b, ())
+
+
 def test_numbers_within_tolerance_are_equal():
     table = small_table(
         corpus=["a", "a", "b", "b"], N=[1e8, 2e8, 1.001e8, 2.002e8], loss=[3.0, 2.0, 1.5, 1.0]

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -86,6 +86,8 @@ def pair(
         raise unknown_name("several", "pair", str(several), ("refuse", "mean", "lowest"))
     if not 0 <= tolerance < 1:
         raise bad_value("tolerance", "pair", tolerance, "from 0 to below 1")
+    if not by:
+        raise bad_value("by", "pair", list(by), "at least one column")
     found = [series.of(table) for series in (source, target)]
     codes = [_codes([rows[name] for rows in found], name, tolerance) for name in by]
     keyed = [
@@ -118,11 +120,15 @@ def best_of_budgets(rows: RunTable, series: Series, tolerance: float = 1e-6) -> 
 
 def _codes(columns: Sequence[npt.NDArray[np.generic]], name: str, tolerance: float) -> list[list[int]]:
     """Whole numbers for the values of one column in both series, ascending with them; equal for equal ones."""
-    values = np.unique(np.concatenate(list(columns)))
-    if name in WORDS:
-        places: Mapping[float | str, int] = {value: place for place, value in enumerate(values.tolist())}
-        return [[places[value] for value in column.tolist()] for column in columns]
-    numbers = values.astype(np.float64)
+    cells = [column.tolist() for column in columns]
+    if name in WORDS or any(isinstance(cell, str) for column in cells for cell in column):
+        words = sorted({str(cell) for column in cells for cell in column})
+        places = {word: place for place, word in enumerate(words)}
+        return [[places[str(cell)] for cell in column] for column in cells]
+    known = [
+        np.array([np.nan if cell is None else cell for cell in column], dtype=np.float64) for column in cells
+    ]
+    numbers = np.unique(np.concatenate(known))
     if not np.isfinite(numbers).all():
         raise InputError(f"loss_to_loss: {name} is not known for every run, and so cannot pair them.")
     group = np.concatenate([[0], np.cumsum(np.diff(numbers) > tolerance * np.abs(numbers[1:]))])
@@ -134,7 +140,7 @@ def _codes(columns: Sequence[npt.NDArray[np.generic]], name: str, tolerance: flo
         raise InputError(
             f"loss_to_loss: within {tolerance:g} of each other the values of {name} form a chain; lower tolerance."
         )
-    return [group[np.searchsorted(numbers, column.astype(np.float64))].tolist() for column in columns]
+    return [group[np.searchsorted(numbers, column)].tolist() for column in known]
 
 
 def _keyed(
