@@ -11,7 +11,8 @@ import torch
 
 from scoring.errors import InputError, bad_value
 from training.laws.cautions import SPARE_RUNS, Caution
-from training.laws.fit import Fit, fit
+from training.laws.delta_method import UNKNOWN, standard_error
+from training.laws.fit import Fit, fit, predictions
 from training.laws.form import Array, Form
 from training.laws.forms.chinchilla import chinchilla
 from training.laws.forms.downstream import sigmoid
@@ -98,6 +99,9 @@ class ChainBootstrap:
         tails = (1 - level) / 2
         low = np.quantile(np.where(bad, -np.inf, task_BT), tails, axis=0, method="inverted_cdf")
         high = np.quantile(np.where(bad, np.inf, task_BT), 1 - tails, axis=0, method="inverted_cdf")
+        points = {name: column[0] for name, column in flat.items()}
+        known = _known(first, points) & _known(second, {second.form.inputs[0]: first.predict(points)})
+        low, high = np.where(known, low, -np.inf), np.where(known, high, np.inf)
         return self.chain.predict(inputs), low.reshape(shape), high.reshape(shape)
 
 
@@ -129,6 +133,11 @@ def bootstrap_chain(
     first = refit(chain.step1, copies[:, of_R][:, chain.step1.rows_N], starts=starts, seed=seed)
     second = refit(chain.step2, copies_P[:, chain.step2.rows_N], starts=starts, seed=seed)
     return ChainBootstrap(chain, first, second, seed)
+
+
+def _known(fitted: Fit, inputs: Mapping[str, Array]) -> npt.NDArray[np.bool_]:
+    """Whether the runs of a step say anything of its outcome at inputs (T,), see ``Bootstrap``."""
+    return np.asarray(standard_error(fitted, lambda theta: predictions(fitted, theta, inputs)) <= UNKNOWN)
 
 
 def _drawn(

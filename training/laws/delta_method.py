@@ -13,6 +13,10 @@ from training.laws.interval import Interval, level_checked
 if TYPE_CHECKING:
     from training.laws.fit import Fit
 
+UNKNOWN = 100.0
+"""A positive quantity is not known at all if its logarithm has a larger standard error: some direction that the runs do
+not see (one model size for a law of N and D) decides it."""
+
 UNSEEN = 1e-200
 """Where nothing at all is seen the information is this, not zero."""
 
@@ -59,24 +63,58 @@ def delta_interval(
     from scipy.special import stdtrit
 
     level_checked(level)
-    moves = 1e-5 * np.maximum(1.0, np.abs(fitted.theta_P))
-    points = np.concatenate(
-        [fitted.theta_P[None], fitted.theta_P + np.diag(moves), fitted.theta_P - np.diag(moves)]
-    )
-    values = np.asarray(quantity(natural_samples(fitted, points)), dtype=np.float64)
-    positive = bool((values > 0).all())
-    used: Array = np.log(values) if positive else values
-    size = len(moves)
-    gradient = (used[1 : 1 + size] - used[1 + size :]) / (2 * moves)
-    variance = float(gradient @ covariance(fitted) @ gradient)
-    spread = np.sqrt(max(0.0, variance))
-    freedom = max(1, fitted.runs - size)
+    value, spread, positive = _error_of(fitted, quantity)
+    if not np.isfinite(spread):
+        return Interval(value, 0.0 if positive else -np.inf, np.inf, level)
+    freedom = max(1, fitted.runs - len(fitted.form.free))
     half = float(stdtrit(freedom, 0.5 + level / 2)) * spread
-    ends = np.array([float(used[0]) - half, float(used[0]) + half], dtype=np.float64)
+    middle = np.log(value) if positive else value
+    ends = np.array([middle - half, middle + half], dtype=np.float64)
     if positive:
         with np.errstate(over="ignore"):
             ends = np.exp(ends)
-    return Interval(float(values[0]), float(ends[0]), float(ends[1]), level)
+    return Interval(value, float(ends[0]), float(ends[1]), level)
+
+
+def is_known(fitted: Fit, quantity: Callable[[Mapping[str, Array]], Array]) -> bool:
+    """Whether the runs say anything of a quantity; resamples of them cannot tell, as their refits start from the fit.
+
+    Of one that is not positive it is only asked whether there are more runs than parameters.
+    """
+    _, spread, positive = _error_of(fitted, quantity)
+    return bool(spread <= UNKNOWN) if positive else has_spare_runs(fitted)
+
+
+def has_spare_runs(fitted: Fit) -> bool:
+    """Whether there are more runs than parameters inside their bounds, so that residuals say something of noise."""
+    return fitted.runs > len(fitted.form.free) - len(fitted.at_bounds)
+
+
+def standard_error(fitted: Fit, function: Callable[[Array], Array]) -> Array:
+    """Standard error (...) of ``function``, points as fitted (K, P) -> (K, ...); infinite without spare runs."""
+    inside = np.array([p.name not in fitted.at_bounds for p in fitted.form.free])
+    moves = 1e-5 * np.maximum(1.0, np.abs(fitted.theta_P))[inside]
+    shifts = np.eye(len(inside))[inside] * moves[:, None]
+    values = np.asarray(function(np.concatenate([fitted.theta_P + shifts, fitted.theta_P - shifts])))
+    size = len(moves)
+    if not has_spare_runs(fitted):
+        return np.full(values.shape[1:], np.inf)
+    gradient = (values[:size] - values[size:]).T / (2 * moves)
+    spread_PP = covariance(fitted)[np.ix_(inside, inside)]
+    return np.asarray(np.sqrt(np.maximum(((gradient @ spread_PP) * gradient).sum(-1), 0.0)).T)
+
+
+def _error_of(fitted: Fit, quantity: Callable[[Mapping[str, Array]], Array]) -> tuple[float, float, bool]:
+    """The value of a quantity, its standard error (that of its logarithm if it is positive), and whether it is."""
+    value = float(np.ravel(quantity(natural_samples(fitted, fitted.theta_P[None])))[0])
+    positive = value > 0
+
+    def of(points_KP: Array) -> Array:
+        values = np.asarray(quantity(natural_samples(fitted, points_KP)), dtype=np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.log(values) if positive else values)
+
+    return value, float(standard_error(fitted, of)), positive
 
 
 def natural_samples(fitted: Fit, theta_KP: Array) -> dict[str, Array]:

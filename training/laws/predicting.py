@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.errors import InputError, unknown_name
+from training.laws.delta_method import is_known
 from training.laws.fit import Fit
 from training.laws.form import Array
 from training.laws.inputs import complete
@@ -84,6 +85,8 @@ def solve_for(
     resampled = _resampled(law)
     samples = form.inverse(wanted, resampled.samples, np.asarray(y), others)
     value = float(np.ravel(law.fitted.inverse(wanted, y, others))[0])
+    if np.isfinite(value) and not is_known(law.fitted, lambda p: form.inverse(wanted, p, y, others)):
+        return Interval(value, -np.inf, np.inf, level)
     samples = np.where(np.isnan(samples), _beyond(resampled, wanted, y, others), samples)
     tail = (1 - level) / 2
     low = float(np.quantile(np.where(np.isnan(samples), -np.inf, samples), tail, method="inverted_cdf"))

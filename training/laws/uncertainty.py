@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from scoring.errors import bad_value
 from training.laws.cautions import WIDEST_FACTOR, Caution
-from training.laws.delta_method import natural_samples
+from training.laws.delta_method import UNKNOWN, has_spare_runs, is_known, natural_samples, standard_error
 from training.laws.fit import Fit, predictions
 from training.laws.form import Array
 from training.laws.inputs import complete
@@ -23,7 +23,9 @@ from training.laws.solve import solve
 class Bootstrap:
     """B refits of a law; every interval is the equal-tailed percentile interval of what they say.
 
-    ``objectives_B`` are the minimised objectives of the resamples.
+    ``objectives_B`` are the minimised objectives of the resamples. Refits start from the minima of the fit and move
+    only where resamples pull them: what the runs do not see at all (other model sizes where all runs had one, anything
+    where there are no more runs than parameters) is recognised by the delta method, and has infinite ends.
     """
 
     fitted: Fit
@@ -39,12 +41,17 @@ class Bootstrap:
     def interval(self, parameter: str, level: float = 0.95) -> Interval:
         """Interval of one parameter in natural units."""
         self.fitted.form.parameter(parameter)
+        if not has_spare_runs(self.fitted):
+            return Interval(self.fitted.parameters[parameter], -np.inf, np.inf, level)
         return percentile_interval(self.fitted.parameters[parameter], self.samples[parameter], level)
 
     def derived(self, quantity: Callable[[Mapping[str, Array]], Array], level: float = 0.95) -> Interval:
         """Interval of what follows from the parameters: ``derived(lambda p: p["beta"] / (p["alpha"] + p["beta"]))``."""
         own = {name: np.array([value]) for name, value in self.fitted.parameters.items()}
-        return percentile_interval(float(np.ravel(quantity(own))[0]), quantity(self.samples), level)
+        value = float(np.ravel(quantity(own))[0])
+        if not is_known(self.fitted, quantity):
+            return Interval(value, -np.inf, np.inf, level)
+        return percentile_interval(value, quantity(self.samples), level)
 
     def predict(
         self, inputs: Mapping[str, npt.ArrayLike], level: float = 0.95, noise: bool = True
@@ -77,7 +84,17 @@ class Bootstrap:
             drawn = widened[order][np.minimum(at, runs - 1)]
             # residuals are prediction - actual, hence the sign
             samples = samples - drawn.reshape(-1, *[1] * (samples.ndim - 1))
-        ends = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2], axis=0)
+        bad = ~np.isfinite(samples)
+        sides = [((1 - level) / 2, -np.inf), ((1 + level) / 2, np.inf)]
+        if bad.any():  # beyond both ends; between a number and infinity nothing can be interpolated
+            ends = [
+                np.quantile(np.where(bad, end, samples), at, axis=0, method="inverted_cdf")
+                for at, end in sides
+            ]
+        else:
+            ends = [np.quantile(samples, at, axis=0) for at, _ in sides]
+        error = standard_error(self.fitted, lambda theta: predictions(self.fitted, theta, columns))
+        ends = [np.where(error <= UNKNOWN, found, end) for found, (_, end) in zip(ends, sides)]
         low, high = np.exp(ends) if of_logs else ends
         return centre, low, high
 

@@ -6,9 +6,11 @@ from references.law_worlds import PLANTED, world_inputs
 
 from scoring.errors import InputError
 from training.laws.catalog import form_named
+from training.laws.delta_method import delta_interval
 from training.laws.fit import fit
 from training.laws.law_file import SavedLaw
-from training.laws.predicting import solve_for
+from training.laws.optimal import compute_optimal
+from training.laws.predicting import predict, solve_for
 from training.laws.uncertainty import bootstrap
 
 
@@ -47,3 +49,33 @@ def test_a_loss_below_the_floor_takes_more_than_any_data():
 def test_a_level_is_checked(accuracy):
     with pytest.raises(InputError, match="level must be between 0 and 1"):
         solve_for(accuracy, "L", 0.5, level=95)
+
+
+def chinchilla_losses(N, D, seed=0):
+    y = np.exp(form_named("chinchilla").ln_prediction(PLANTED["chinchilla"], {"N": N, "D": D}))
+    return y * np.exp(0.003 * np.random.default_rng(seed).normal(size=len(N)))
+
+
+def test_runs_of_one_size_say_nothing_of_other_sizes():
+    N, D = np.full(20, 1e8), np.geomspace(1e8, 1e10, 20)
+    law = saved("chinchilla", {"N": N, "D": D}, chinchilla_losses(N, D))
+    found = predict(law, {"N": [1e8, 1e10], "D": 1e10})
+    assert 0 < found.low_K[0] < found.high_K[0] < 1.1 * found.low_K[0]
+    assert (found.low_K[1], found.high_K[1]) == (0, np.inf)
+    best = compute_optimal(law.resampled, 1e21)
+    assert (best.N.low, best.N.high, best.loss.low, best.loss.high) == (-np.inf, np.inf) * 2
+    far = float(law.fitted.predict({"N": 1e10, "D": 1e10}))
+    needed = solve_for(law, "D", far, {"N": 1e10})
+    assert needed.value == pytest.approx(1e10, rel=1e-6) and (needed.low, needed.high) == (-np.inf, np.inf)
+
+
+@pytest.mark.parametrize("runs", [2, 5])
+def test_no_more_runs_than_parameters_say_nothing(runs):
+    N, D = np.geomspace(1e7, 1e9, runs), np.geomspace(1e10, 1e9, runs)
+    law = saved("chinchilla", {"N": N, "D": D}, chinchilla_losses(N, D))
+    found = predict(law, {"N": 1e8, "D": 1e9}, noise=False)
+    assert (found.low_K[0], found.high_K[0]) == (0, np.inf)
+    for quantity in (lambda p: p["alpha"], lambda p: p["E"] - 100):
+        interval = delta_interval(law.fitted, quantity)
+        assert interval.low in (0, -np.inf) and interval.high == np.inf
+    assert law.resampled.interval("alpha").high == np.inf
