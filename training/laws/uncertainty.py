@@ -11,7 +11,14 @@ import numpy.typing as npt
 
 from scoring.errors import bad_value
 from training.laws.cautions import WIDEST_FACTOR, Caution
-from training.laws.delta_method import UNKNOWN, has_spare_runs, is_known, natural_samples, standard_error
+from training.laws.delta_method import (
+    UNKNOWN,
+    has_spare_runs,
+    is_known,
+    natural_samples,
+    standard_error,
+    standard_errors,
+)
 from training.laws.fit import Fit, predictions
 from training.laws.form import Array
 from training.laws.inputs import complete
@@ -41,7 +48,8 @@ class Bootstrap:
     def interval(self, parameter: str, level: float = 0.95) -> Interval:
         """Interval of one parameter in natural units."""
         self.fitted.form.parameter(parameter)
-        if not has_spare_runs(self.fitted):
+        error = standard_errors(self.fitted).get(parameter, 0.0)  # as fitted, where all are of order one
+        if not has_spare_runs(self.fitted) or not error <= UNKNOWN:
             return Interval(self.fitted.parameters[parameter], -np.inf, np.inf, level)
         return percentile_interval(self.fitted.parameters[parameter], self.samples[parameter], level)
 

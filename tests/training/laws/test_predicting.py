@@ -62,6 +62,9 @@ def test_runs_of_one_size_say_nothing_of_other_sizes():
     found = predict(law, {"N": [1e8, 1e10], "D": 1e10})
     assert 0 < found.low_K[0] < found.high_K[0] < 1.1 * found.low_K[0]
     assert (found.low_K[1], found.high_K[1]) == (0, np.inf)
+    for name in ("alpha", "A", "E"):
+        assert (law.resampled.interval(name).low, law.resampled.interval(name).high) == (-np.inf, np.inf)
+    assert PLANTED["chinchilla"]["beta"] in law.resampled.interval("beta")
     best = compute_optimal(law.resampled, 1e21)
     assert (best.N.low, best.N.high, best.loss.low, best.loss.high) == (-np.inf, np.inf) * 2
     far = float(law.fitted.predict({"N": 1e10, "D": 1e10}))
