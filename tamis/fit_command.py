@@ -110,8 +110,11 @@ def fit(
         typer.Option(help="What is every other corpus worth beside this one, as data and as compute?"),
     ] = None,
     axis: Annotated[
-        str, typer.Option(help="With --base: along what learning curves go, D, C, N or a column.")
-    ] = "D",
+        str | None,
+        typer.Option(
+            help="With --base: along what learning curves go, D, C, N or a column; default: D, or the rows of a study."
+        ),
+    ] = None,
     at: Annotated[
         float | None, typer.Option(help="With --base: a scale on the axis to predict the gap at.")
     ] = None,
@@ -138,6 +141,8 @@ def fit(
         raise InputError(f"{OWNER}: --base and --from answer different questions; give one of them.")
     if resamples < 20:
         raise bad_value("--resamples", OWNER, resamples, "at least 20")
+    if seed < 0:
+        raise bad_value("--seed", OWNER, seed, "at least 0")
     series = [_series(text, option) for text, option in ((source, "--from"), (target, "--to")) if text]
     metrics = (metric or "").split(",") if metric else [each.metric for each in series]
     found = _table(table, law or "chinchilla", metrics, column, where, groups)
@@ -159,7 +164,14 @@ def fit(
         if below is not None:
             raise InputError(f"{OWNER}: --below is for laws and for --from and --to, not for --base.")
         chosen = SelectionRequest(
-            base=base, axis=axis, law=law, at=at, groups=groups, resamples=resamples, seed=seed, level=level
+            base=base,
+            axis=axis or ("rows" if _is_study(table) else "D"),
+            law=law,
+            at=at,
+            groups=groups,
+            resamples=resamples,
+            seed=seed,
+            level=level,
         )
         report = selection_report(found, chosen, source=table.name)
     else:
@@ -177,7 +189,8 @@ def fit(
     if out is not None:
         check_folder(out, KIND, OWNER, report.about, overwrite)
         report.write(out)
-    emit(report.document(), as_json, lambda: show_report(report, out, "figures and the laws"))
+    beside = "figures and the laws" if any(section.files for section in report.sections) else "figures"
+    emit(report.document(), as_json, lambda: show_report(report, out, beside))
 
 
 def _table(
@@ -191,19 +204,25 @@ def _table(
     from training.laws.catalog import FORMS, form_of
     from training.laws.run_table import columns_of, read_run_table
     from training.laws.selections.from_studies import run_table_of_study
-    from training.studies.pruning import SCHEMA
 
     mapping, equal = parse_pairs(columns, "--column"), parse_pairs(where, "--where")
-    there = columns_of(path)
-    if set(SCHEMA.names) <= set(there):
+    if _is_study(path):
         study = run_table_of_study(path)
         study = study.with_metrics(metrics) if metrics else study
         return study.where(**equal) if equal else study
-    form = form_of(law, [*there, *mapping, "N", "D", "C", "M"])
+    there = columns_of(path)
+    form = form_of(law, dict.fromkeys([*there, *mapping, "N", "D", "C", "M"]))
     named = [*equal, *([groups] if groups else []), *(form.inputs if law not in FORMS else ())]
     mapping = {name: name for name in named if name in there} | mapping
     table = read_run_table(path, mapping, metrics or None)
     return table.where(**equal) if equal else table
+
+
+def _is_study(path: Path) -> bool:
+    from training.laws.run_table import columns_of
+    from training.studies.pruning import SCHEMA
+
+    return set(SCHEMA.names) <= set(columns_of(path))
 
 
 def _series(text: str, option: str) -> Series:

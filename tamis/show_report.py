@@ -40,9 +40,11 @@ def show_report(report: Report, out: Path | None, beside: str = "figures") -> No
             header = [one_line(name) for name in listing.header]
             shown = fitting(header, rows, screen.width, left)
             screen.print()
+            if listing.caption:
+                screen.print(one_line(listing.caption), style="bold", markup=False)
             screen.print(
                 grid(
-                    one_line(listing.caption),
+                    "",
                     header[:shown],
                     [row[:shown] for row in rows],
                     left=left,

@@ -48,7 +48,18 @@ QUICK = ("--resamples", 40, "--starts", 12, "--quiet")
 def fitted(runs: Path) -> Path:
     out = runs.parent / "laws"
     done = tamis(
-        "fit", runs, *NAMED, *QUICK, "--law", "kaplan_offset", "--budget", "1e21", "--profile", "E", "--out", out
+        "fit",
+        runs,
+        *NAMED,
+        *QUICK,
+        "--law",
+        "kaplan_offset",
+        "--budget",
+        "1e21",
+        "--profile",
+        "E",
+        "--out",
+        out,
     )
     assert done.exit_code == 0, done.output
     return out
@@ -57,9 +68,14 @@ def fitted(runs: Path) -> Path:
 def test_a_law_per_corpus_with_report_figures_and_files(fitted: Path) -> None:
     names = {path.name for path in fitted.iterdir()}
     for stem in ("code-val_loss", "web-val_loss"):
-        assert {f"{stem}-fit.png", f"{stem}-residuals.png", f"{stem}-profiles.png", f"{stem}.law.json"} <= names
+        assert {
+            f"{stem}-fit.png",
+            f"{stem}-residuals.png",
+            f"{stem}-profiles.png",
+            f"{stem}.law.json",
+        } <= names
     report = (fitted / "report.md").read_text()
-    assert "kaplan_offset: 2 laws of 119 runs" in report and "## Val_loss of web" in report
+    assert "kaplan_offset: 2 laws, of 59 to 60 runs each" in report and "## Val_loss of web" in report
     summary = json.loads((fitted / "summary.json").read_text())
     web = summary["sections"]["web-val_loss"]
     for name, true in PLANTED["kaplan_offset"].items():
@@ -73,7 +89,9 @@ def test_a_law_per_corpus_with_report_figures_and_files(fitted: Path) -> None:
 
 def test_predictions_say_whether_they_are_among_the_runs(fitted: Path) -> None:
     law = fitted / "web-val_loss.law.json"
-    done = tamis("predict", law, "--at", "N=1e9,D=2e10", "--at", "C=1e26,M=20", "--budget", "1e21,1e22", "--json")
+    done = tamis(
+        "predict", law, "--at", "N=1e9,D=2e10", "--at", "C=1e26,M=20", "--budget", "1e21,1e22", "--json"
+    )
     assert done.exit_code == 0, done.output
     found = json.loads(done.output)
     near, far = found["runs"]
@@ -87,7 +105,9 @@ def test_predictions_say_whether_they_are_among_the_runs(fitted: Path) -> None:
 
 def test_what_it_takes_to_reach_a_loss(fitted: Path) -> None:
     law = fitted / "web-val_loss.law.json"
-    found = json.loads(tamis("predict", law, "--solve", "D", "--reach", "2.6", "--at", "N=1e9", "--json").output)
+    found = json.loads(
+        tamis("predict", law, "--solve", "D", "--reach", "2.6", "--at", "N=1e9", "--json").output
+    )
     row = found["reach"][0]
     assert row["wanted"] == "D" and row["low"] < row["value"] < row["high"]
     back = load_law(law).fitted.predict({"N": 1e9, "D": row["value"]})
@@ -109,9 +129,7 @@ def test_held_out_runs_are_judged(runs: Path, tmp_path: Path) -> None:
 
 
 def test_a_formula_is_a_law(runs: Path) -> None:
-    done = tamis(
-        "fit", runs, *NAMED, *QUICK, "--where", "data=web", "--law", "E + a / width^b", "--json"
-    )
+    done = tamis("fit", runs, *NAMED, *QUICK, "--where", "data=web", "--law", "E + a / width^b", "--json")
     assert done.exit_code == 0, done.output
     (section,) = json.loads(done.output)["sections"].values()
     assert set(section["parameters"]) == {"E", "a", "b"}
@@ -120,7 +138,17 @@ def test_a_formula_is_a_law(runs: Path) -> None:
 def test_loss_to_loss_predicts_what_only_the_source_has(runs: Path, tmp_path: Path) -> None:
     out = tmp_path / "map"
     done = tamis(
-        "fit", runs, *NAMED[:6], "--from", "web:val_loss", "--to", "code:val_loss", "--resamples", 40, "--out", out
+        "fit",
+        runs,
+        *NAMED[:6],
+        "--from",
+        "web:val_loss",
+        "--to",
+        "code:val_loss",
+        "--resamples",
+        40,
+        "--out",
+        out,
     )
     assert done.exit_code == 0, done.output
     summary = json.loads((out / "summary.json").read_text())["sections"]
@@ -145,7 +173,18 @@ def test_loss_to_loss_predicts_what_only_the_source_has(runs: Path, tmp_path: Pa
 def test_the_same_call_may_write_again_another_may_not(runs: Path, fitted: Path, tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in fitted.iterdir()}
     same = tamis(
-        "fit", runs, *NAMED, *QUICK, "--law", "kaplan_offset", "--budget", "1e21", "--profile", "E", "--out", fitted
+        "fit",
+        runs,
+        *NAMED,
+        *QUICK,
+        "--law",
+        "kaplan_offset",
+        "--budget",
+        "1e21",
+        "--profile",
+        "E",
+        "--out",
+        fitted,
     )
     assert same.exit_code == 0, same.output
     assert before == {path.name: path.read_bytes() for path in fitted.iterdir()}
@@ -187,7 +226,9 @@ def test_the_same_call_may_write_again_another_may_not(runs: Path, fitted: Path,
         (("--base", "wbe"), "wbe"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_exit_code_2(arguments: tuple[str, ...], sentence: str, runs: Path) -> None:
+def test_a_mistake_is_one_sentence_and_exit_code_2(
+    arguments: tuple[str, ...], sentence: str, runs: Path
+) -> None:
     done = tamis("fit", runs, *NAMED, "--quiet", *arguments)
     assert done.exit_code == 2 and sentence in done.output, done.output
     assert done.output.count("\n") == 1 and "Traceback" not in done.output
@@ -220,3 +261,75 @@ def test_a_mistake_of_predict_is_one_sentence(
 def test_a_folder_of_two_laws_asks_which(fitted: Path) -> None:
     done = tamis("predict", fitted, "--at", "N=1e9,D=1e9")
     assert done.exit_code == 2 and "code-val_loss.law.json" in done.output
+
+
+def write(path: Path, rows: list[str], head: str = "N,D,loss") -> Path:
+    path.write_text("\n".join([head, *rows]) + "\n")
+    return path
+
+
+def chinchilla_rows(count: int = 24) -> list[str]:
+    rng = np.random.default_rng(1)
+    N, D = 10 ** rng.uniform(7, 9, count), 10 ** rng.uniform(8.5, 10.5, count)
+    loss = (1.7 + 400 / N**0.34 + 1800 / D**0.37) * np.exp(rng.normal(0, 0.003, count))
+    return [f"{n},{d},{y}" for n, d, y in zip(N, D, loss)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        ([], "holds no rows with a value"),
+        (chinchilla_rows(1), "at least 2 runs, got 1"),
+        ([*chinchilla_rows(), "1e8,1e9,-2"], "loss must be above 0, as the objective huber reads logarithms"),
+        ([*chinchilla_rows(), "1e8,1e9,inf"], "loss is no finite number in 1 of 25 rows"),
+        ([*chinchilla_rows(), "1e8,,3"], "reads D, which is unknown in 1 of 25 rows"),
+        ([*chinchilla_rows(), "0,1e9,3"], "N must be above 0"),
+        ([*chinchilla_rows(), "1e8,1e9,three"], "not a number, 'three'"),
+    ],
+)
+def test_tables_without_a_law_are_one_sentence(rows: list[str], sentence: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = tamis("fit", write(tmp_path / "runs.csv", rows), "--metric", "loss", *QUICK, "--out", out)
+    assert done.exit_code == 2 and sentence in done.output and done.output.count("\n") == 1, done.output
+    assert not out.exists()
+
+
+def test_copies_and_another_compute_are_told(tmp_path: Path) -> None:
+    rows = [
+        f"{row},{6 * float(row.split(',')[0]) * float(row.split(',')[1]) / 1000}" for row in chinchilla_rows()
+    ]
+    path = write(tmp_path / "runs.csv", rows + rows[:5], "N,D,loss,C")
+    done = tamis("fit", path, "--metric", "loss", *QUICK, "--budget", "1e19")
+    assert done.exit_code == 0 and "5 of 29 runs equal another in all that the law reads" in done.output
+    assert "the table's C is 0.0010 times 6 N D" in done.output
+    plain = tamis("fit", write(tmp_path / "plain.csv", chinchilla_rows()), "--metric", "loss", *QUICK)
+    assert "equal another" not in plain.output and "6 N D" not in plain.output
+
+
+def test_epochs_follow_from_unique_tokens(tmp_path: Path) -> None:
+    rows = [f"{row},{float(row.split(',')[1]) / (1 + k % 3)}" for k, row in enumerate(chinchilla_rows())]
+    done = tamis(
+        "fit", write(tmp_path / "runs.csv", rows, "N,D,loss,unique"), "--column", "U=unique", "--metric", "loss",
+        *QUICK, "--law", "data_constrained", "--json",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    (section,) = json.loads(done.output)["sections"].values()
+    assert "R_D" in section["parameters"]
+
+
+def test_in_short_is_one_sentence_per_law(fitted: Path) -> None:
+    report = (fitted / "report.md").read_text()
+    short = report.partition("## In short")[2].partition("\n## ")[0].strip().splitlines()
+    assert len(short) == 2 and all("the law of val_loss of" in line and len(line) < 250 for line in short)
+
+
+def test_selections_begin_with_their_verdicts(runs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = tamis("fit", runs, *NAMED, *QUICK, "--base", "web", "--out", out)
+    assert done.exit_code == 0, done.output
+    report = (out / "report.md").read_text()
+    assert "- val_loss beside web: code is better." in report
+    assert "nan" not in report and "inf" not in report.replace("infinit", ""), (
+        "what has no number is said in words"
+    )
+    assert "Written to" in done.output and "laws." not in done.output.partition("Written to")[2]

@@ -47,7 +47,9 @@ class Expression:
             self.names: tuple[str, ...] = ()
             self._evaluate = self._compile(tree.body)
         except (SyntaxError, RecursionError, MemoryError) as error:
-            raise InputError(f"expression: {text!r} is not an arithmetic expression ({error}).") from error
+            raise InputError(
+                f"expression: {text!r} is not an arithmetic expression ({getattr(error, 'msg', error)})."
+            ) from error
 
     def __call__(self, values: Mapping[str, torch.Tensor]) -> torch.Tensor:
         return self._evaluate(values)

@@ -14,6 +14,8 @@ NAMES = {
 }
 """What the inputs that all laws share are counted in."""
 ANY_SIZE = 1e6
+EXACT = 1e-9
+"""An interval narrower than this share of its value is rounding."""
 SKEWED = 5.0
 """Ends that differ by more are rounded each by itself."""
 SUFFIXES = ((1e15, "Q"), (1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"))
@@ -59,7 +61,8 @@ def with_interval(found: Interval, name: str = "") -> str:
         return f"{size(value, name)} ({end})"
     ends = (low, value, high)
     extreme = any(abs(each) >= 1e6 or 0 < abs(each) < 1e-4 for each in ends)
-    if name or extreme or low == high or (low > 0 and high > SKEWED * low):
+    exact = high - low <= EXACT * abs(value)
+    if name or extreme or exact or (low > 0 and high > SKEWED * low):
         least, middle, most = (size(each, name) for each in ends)
     else:
         unit = math.ceil(-math.log10((high - low) / 20))

@@ -55,9 +55,41 @@ def summary(
     if optimum is not None:
         found.append(_optimum(fitted, boot, optimum, outcome))
     found += consequences(fitted, boot, profiles, level)
-    if not cautions_in(fitted, boot, profiles):
+    if not cautions_in(fitted, boot, profiles) and not _too_narrow(fitted, boot, evaluation, level):
         found.append("Nothing was found that speaks against the law among its runs.")
     return one_line(" ".join(sentence for sentence in found if sentence))
+
+
+def headline(
+    fitted: Fit,
+    boot: Bootstrap | None = None,
+    evaluation: Evaluation | None = None,
+    profiles: Sequence[Profile] = (),
+    *,
+    outcome: str = "loss",
+    level: float = 0.95,
+) -> str:
+    """The paragraph in one sentence: how well the law is known, how it predicted, what of it not to quote."""
+    level_checked(level)
+    cautions = cautions_in(fitted, boot, profiles)
+    if severe(fitted, boot) or any(caution.code == "starts_disagree" for caution in cautions):
+        reason = consequences(fitted, boot, profiles, level)[0]
+        return one_line(f"No law of {outcome} to use: {reason[:1].lower()}{reason[1:]}")
+    runs, known = len(fitted.y_N), law_precision(fitted, boot, level)
+    within = f"known to within {percent(known)} ({100 * level:g} %)" if np.isfinite(known) else "not known"
+    said = f"Among its {runs:,} runs the law of {outcome} is {within}"
+    if evaluation is not None:
+        count = len(evaluation.actual_T)
+        said += (
+            f"; it predicted {count:,} held-out run{'' if count == 1 else 's'} with "
+            f"{'an' if count == 1 else 'a mean'} error of {percent(evaluation.mean_error)}"
+        )
+        if _too_narrow(fitted, boot, evaluation, level):
+            said += ", and its intervals are too narrow there"
+    doubtful = [name for name in (*fitted.at_bounds, *(c.parameter for c in cautions)) if name]
+    if names := [p.name for p in fitted.form.parameters if p.name in doubtful]:
+        said += f"; do not quote {', '.join(names[:-1])}{' or ' if names[:-1] else ''}{names[-1]}"
+    return one_line(f"{said}.")
 
 
 def _law(fitted: Fit, outcome: str) -> str:
@@ -119,8 +151,6 @@ def _range(fitted: Fit, boot: Bootstrap | None, level: float) -> str:
 
 
 def _held_out(fitted: Fit, boot: Bootstrap | None, evaluation: Evaluation, level: float) -> str:
-    from scipy.special import bdtr
-
     own = dict(evaluation.fitted.parameters) == dict(fitted.parameters)
     who = "It" if own else f"Fitted to {len(evaluation.fitted.y_N):,} runs only, the same form"
     count = len(evaluation.actual_T)
@@ -132,14 +162,30 @@ def _held_out(fitted: Fit, boot: Bootstrap | None, evaluation: Evaluation, level
         said += f", always too {'high' if errors[0] > 0 else 'low'}"
     sentences = [f"{who} predicted {runs}{_how_far(evaluation.fitted, evaluation.inputs)} {said}."]
     if boot is not None and dict(boot.fitted.parameters) == dict(evaluation.fitted.parameters):
-        _, low, high = boot.predict(evaluation.inputs, level)
-        held = int(((evaluation.actual_T >= low) & (evaluation.actual_T <= high)).sum())
-        rare = float(bdtr(held, count, level)) < CHANCE
+        held = _inside_intervals(boot, evaluation, level)
+        rare = _too_narrow(fitted, boot, evaluation, level)
         sentences.append(
             f"{held} of {count} {'lies' if held == 1 else 'lie'} in {100 * level:g} % intervals"
             + (", fewer than these promise: they are too narrow there." if rare else ".")
         )
     return " ".join(sentences)
+
+
+def _inside_intervals(boot: Bootstrap, evaluation: Evaluation, level: float) -> int:
+    _, low, high = boot.predict(evaluation.inputs, level)
+    return int(((evaluation.actual_T >= low) & (evaluation.actual_T <= high)).sum())
+
+
+def _too_narrow(fitted: Fit, boot: Bootstrap | None, evaluation: Evaluation | None, level: float) -> bool:
+    """Whether fewer held-out runs lie in their intervals than chance explains."""
+    from scipy.special import bdtr
+
+    if boot is None or evaluation is None:
+        return False
+    if not dict(boot.fitted.parameters) == dict(evaluation.fitted.parameters) == dict(fitted.parameters):
+        return False
+    count = len(evaluation.actual_T)
+    return float(bdtr(_inside_intervals(boot, evaluation, level), count, level)) < CHANCE
 
 
 def _how_far(fitted: Fit, inputs: Mapping[str, Array]) -> str:

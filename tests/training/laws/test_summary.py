@@ -23,7 +23,7 @@ from training.laws.optimal import compute_optimal
 from training.laws.precision import law_precision, run_precision
 from training.laws.profile import Profile
 from training.laws.quantities import digits, percent, size, with_interval
-from training.laws.summary import summary
+from training.laws.summary import headline, summary
 from training.laws.uncertainty import bootstrap
 
 
@@ -148,9 +148,9 @@ def test_every_caution_has_a_consequence(law):
 
 def test_names_of_users_stay_on_one_line_and_out_of_markdown():
     x = np.geomspace(1, 100, 20)
-    law = fit(custom("aa + b/x", ["x"], name="my\n*law* [x](y) <b> $1$"), {"x": x}, 1 + 1 / x, starts=4)
-    said = summary(law, outcome="loss\nof *mine*")
-    assert "\n" not in said and "my *law*" in said
+    law = fit(custom("aa + b/x", ["x"], name="mine"), {"x": x}, 1 + 1 / x, starts=4)
+    said = summary(law, outcome="my\n*law* [x](y) <b> $1$")
+    assert "\n" not in said and "The law of my *law* [x](y) <b> $1$, y = 1.000 + 1.000/x," in said
     safe = escape(said)
     assert r"\*law\*" in safe and r"\[x\]" in safe and "&lt;b" in safe and r"\$1\$" in safe
 
@@ -178,7 +178,9 @@ def test_formulas_are_those_of_the_forms(name):
     """Both sides of the written equation agree where y is the prediction of the form."""
     form = form_named(name)
     values = {parameter: 0.1 + 0.01 * k for k, parameter in enumerate(form.names)}
-    values |= {"error_decay": {"epsilon": 5.0}, "m4": {"e0": 3.0}, "sigmoid": {"a": -0.1, "b": 0.9}}.get(name, {})
+    values |= {"error_decay": {"epsilon": 5.0}, "m4": {"e0": 3.0}, "sigmoid": {"a": -0.1, "b": 0.9}}.get(
+        name, {}
+    )
     inputs = dict.fromkeys(form.inputs, 0.7)
     predicted = float(np.exp(form.ln_prediction(values, inputs)))
     written = FORMULAS[name].format(**{parameter: repr(value) for parameter, value in values.items()})
@@ -283,3 +285,38 @@ def test_numbers_as_people_write_them():
 )
 def test_intervals_in_words(value, low, high, name, said):
     assert with_interval(Interval(value, low, high, 0.95), name) == said
+
+
+def test_the_headline_is_the_verdict_in_one_sentence(law, resampled):
+    said = headline(law, resampled, outcome="loss of web")
+    known = percent(law_precision(law, resampled))
+    assert said == f"Among its 29 runs the law of loss of web is known to within {known} (95 %)."
+    doubtful = replace(
+        law, at_bounds=("E",), cautions=(Caution("wide", "wide.", "A"), Caution("at_bound", "bound."))
+    )
+    assert headline(doubtful, resampled).endswith("; do not quote A or E.")
+    few = fit(chinchilla(), *runs(sizes=3, budgets=2), starts=8)
+    assert headline(few).startswith("No law of loss to use: 6 runs for 5 free parameters")
+    lone = replace(law, cautions=(Caution("starts_disagree", "alone."),))
+    assert "start" in headline(lone) and headline(lone).startswith("No law of loss to use: only one of")
+
+
+def test_intervals_that_did_not_hold_are_something_against_the_law():
+    inputs, loss = runs(noise=0.001)
+    found = evaluate(chinchilla(), inputs, loss, below=1e20, starts=16)
+    boot = bootstrap(found.fitted, 60)
+    wrong = replace(found, actual_T=found.predicted_T * 0.9)
+    assert "Nothing was found" not in summary(found.fitted, boot, wrong)
+    said = headline(found.fitted, boot, wrong)
+    assert "with a mean error of 11 %, and its intervals are too narrow there" in said
+    one = replace(
+        found,
+        predicted_T=found.predicted_T[:1],
+        actual_T=found.actual_T[:1],
+        inputs={k: v[:1] for k, v in found.inputs.items()},
+    )
+    assert "it predicted 1 held-out run with an error of" in headline(found.fitted, boot, one)
+
+
+def test_an_interval_of_rounding_has_no_more_digits_than_others():
+    assert with_interval(Interval(0.5 - 1e-16, 0.5 - 2e-16, 0.5, 0.95)) == "0.500 (0.500 to 0.500)"

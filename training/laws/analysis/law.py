@@ -13,25 +13,28 @@ from scoring.errors import InputError, bad_value, unknown_name
 from scoring.progress import progress
 from scoring.reports.folder import Report
 from scoring.reports.section import Cell, Listing, Section
+from training.laws.analysis.law_rows import compute_factor, law_inputs, law_outcome, repeated_runs
 from training.laws.analysis.names import KIND, ends, file_stem, interval_cell
 from training.laws.catalog import form_of
 from training.laws.evaluation import Evaluation, evaluate
 from training.laws.fit import Fit, Outliers, fit
-from training.laws.form import Array, Form
+from training.laws.form import Form
 from training.laws.formula_text import formula_text
-from training.laws.inputs import complete
 from training.laws.interval import level_checked
 from training.laws.law_file import save_law
-from training.laws.objective import Name
+from training.laws.objective import Name, Objective
 from training.laws.optimal import Optimum, compute_optimal
 from training.laws.profile import Profile, profile
+from training.laws.quantities import digits
 from training.laws.run_table import RunTable
-from training.laws.summary import summary
+from training.laws.summary import headline, summary
 from training.laws.uncertainty import Bootstrap, bootstrap
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+LEAST_RUNS = 2
+"""With one there is nothing to resample."""
 MOST_HELD_OUT = 12
 MOST_DRAWN = 6
 """Parameters of which pairs are drawn."""
@@ -114,6 +117,8 @@ def law_report(
     level_checked(request.level)
     form = request.form(table)
     rows = table if request.all_steps else table.last()
+    if len(rows) == 0:
+        raise InputError(f"laws: {source or 'the table'} holds no rows with a value.")
     if request.groups is not None:
         rows[request.groups]  # an unknown column is an error now, not after the first fit
     if request.pooled:
@@ -128,7 +133,7 @@ def law_report(
     about: dict[str, Any] = {
         "source": source,
         "law": form.name,
-        "runs": len(rows),
+        "rows": len(rows),
         "of": [[corpus, metric] for corpus, metric in cells],
         "request": {
             **{name: getattr(request, name) for name in LawRequest.__dataclass_fields__ if name != "law"},
@@ -138,30 +143,12 @@ def law_report(
         "parameters": {law.name: law.fitted.parameters for law in found},
     }
     return Report(
-        KIND, _title(form, found), _preamble(request, found, source), about, [_section(law) for law in found]
+        KIND,
+        _title(form, found),
+        _preamble(request, found, rows, source),
+        about,
+        [_section(law) for law in found],
     )
-
-
-def law_inputs(rows: RunTable, names: Sequence[str], owner: str) -> dict[str, Array]:
-    """The columns a law reads, as numbers: of a run table, or what follows from its N, D and C."""
-    columns: dict[str, Array] = {}
-    for name, column in rows.columns.items():
-        if name in ("N", "D", "C") or name in names:
-            try:
-                columns[name] = column.astype(np.float64)
-            except (TypeError, ValueError):
-                raise InputError(
-                    f"{owner}: it reads the column {name}, which holds something that is not a number."
-                ) from None
-    known = {name: column for name, column in columns.items() if name in names or np.isfinite(column).any()}
-    found = complete(known, names)
-    for name, column in found.items():
-        if bad := int((~np.isfinite(column)).sum()):
-            raise InputError(
-                f"{owner}: it reads {name}, which is unknown in {bad:,} of {len(column):,} rows; map a column to it or "
-                "leave these rows out."
-            )
-    return found
 
 
 def _law_of(
@@ -170,13 +157,14 @@ def _law_of(
     owner = f"the law {form.name} of {metric}{f' of {corpus}' if corpus else ''}"
     wanted = [*form.inputs, *(["C"] if request.below is not None and "C" not in form.inputs else [])]
     inputs = law_inputs(rows, wanted, owner)
+    outcome = law_outcome(rows, Objective(request.objective, request.delta), metric, owner)
     how: dict[str, Any] = {
         "objective": request.objective, "delta": request.delta, "outliers": request.outliers,
         "starts": request.starts, "seed": request.seed,
     }  # fmt: skip
     evaluation, train = None, np.ones(len(rows), dtype=bool)
     if request.below is None:
-        fitted = fit(form, inputs, rows["value"], **how)
+        fitted = fit(form, inputs, outcome, **how)
     else:
         train = inputs["C"] < request.below
         if not train.any() or train.all():
@@ -184,8 +172,10 @@ def _law_of(
             raise bad_value(
                 "below", owner, request.below, f"a budget with runs on both sides; {where} are below"
             )
-        evaluation = evaluate(form, inputs, rows["value"], train=train, **how)
+        evaluation = evaluate(form, inputs, outcome, train=train, **how)
         fitted = evaluation.fitted
+    if len(fitted.y_N) < LEAST_RUNS:
+        raise InputError(f"{owner}: it needs at least {LEAST_RUNS} runs, got {len(fitted.y_N)}.")
     groups = None if request.groups is None else rows[request.groups][train].astype(str)
     resampled = bootstrap(fitted, request.resamples, groups=groups, seed=request.seed)
     names = [p.name for p in form.free] if "all" in request.profiles else list(request.profiles)
@@ -202,13 +192,14 @@ def _law_of(
 
 
 def _title(form: Form, found: Sequence[LawOfCorpus]) -> str:
-    runs = sum(len(law.fitted.y_N) for law in found)
+    counts = sorted({len(law.fitted.y_N) for law in found})
+    runs = " to ".join(f"{count:,}" for count in dict.fromkeys((counts[0], counts[-1])))
     if len(found) == 1:
-        return f"{form.name}: {found[0].name}, {runs:,} runs"
-    return f"{form.name}: {len(found)} laws of {runs:,} runs"
+        return f"{form.name}: {found[0].name}, {runs} runs"
+    return f"{form.name}: {len(found)} laws, of {runs} runs each"
 
 
-def _preamble(request: LawRequest, found: Sequence[LawOfCorpus], source: str) -> list[str]:
+def _preamble(request: LawRequest, found: Sequence[LawOfCorpus], rows: RunTable, source: str) -> list[str]:
     said = [f"runs: {source}"] if source else []
     delta = f" with delta {request.delta:g}" if request.objective == "huber" else ""
     said.append(
@@ -216,9 +207,19 @@ def _preamble(request: LawRequest, found: Sequence[LawOfCorpus], source: str) ->
     )
     for law in found:
         if law.fitted.left_out:
-            said.append(f"{law.fitted.left_out:,} runs of {law.name} left out as outliers")
+            plural = "" if law.fitted.left_out == 1 else "s"
+            said.append(f"{law.name}: {law.fitted.left_out:,} run{plural} left out as outliers")
+        if again := repeated_runs([*law.fitted.inputs.values(), law.fitted.y_N]):
+            said.append(
+                f"{law.name}: {again:,} of {len(law.fitted.y_N):,} runs equal another in all that the law reads; if "
+                "these are copies, leave them out, for intervals take every one as a run of its own"
+            )
     if request.below is not None:
         said.append(f"runs of C >= {request.below:.4g} held out")
+    if (request.below is not None or request.budgets) and (factor := compute_factor(rows)) != 1:
+        said.append(
+            f"the table's C is {digits(factor, 2)} times 6 N D; budgets for which a best size is wanted are 6 N D"
+        )
     return said
 
 
@@ -229,14 +230,19 @@ def _section(law: LawOfCorpus) -> Section:
         listings.append(_optima(law))
     if law.evaluation is not None:
         listings.append(_held_out(law, law.evaluation))
+    named: dict[str, Any] = {"outcome": law.name, "level": law.about["level"]}
     text = summary(
-        law.fitted, law.resampled, law.evaluation, law.optima[0] if law.optima else None, law.profiles,
-        outcome=law.name, level=law.about["level"],
-    )  # fmt: skip
+        law.fitted,
+        law.resampled,
+        law.evaluation,
+        law.optima[0] if law.optima else None,
+        law.profiles,
+        **named,
+    )
     return Section(
         name=stem,
         title=f"{law.name[:1].upper()}{law.name[1:]}",
-        sentences=[text],
+        sentences=[headline(law.fitted, law.resampled, law.evaluation, law.profiles, **named), text],
         listings=listings,
         figures={f"{stem}-{name}": draw for name, draw in _figures(law).items()},
         document=_document(law),

@@ -14,6 +14,8 @@ from scoring.reports.section import Cell, Listing, Section
 from training.laws.analysis.names import KIND, ends, file_stem, interval_cell
 from training.laws.catalog import form_of
 from training.laws.form import Array
+from training.laws.interval import Interval
+from training.laws.quantities import digits
 from training.laws.run_table import RunTable
 from training.laws.selections.comparison import SelectionComparison, SelectionResult, compare_selections
 from training.laws.selections.learning_curves import LearningCurve
@@ -81,13 +83,14 @@ def _section(compared: SelectionComparison, request: SelectionRequest) -> Sectio
     figures: dict[str, Any] = {
         f"{stem}-multipliers-{way}": partial(_multipliers, results, way, request)
         for way in (results[0].multipliers if results else ())
+        if any(np.isfinite(each.multipliers[way].value) for each in results)
     }
     if not [name for name in compared.base.fitted.form.inputs if name not in ("x", compared.axis)]:
         figures = {f"{stem}-curves": partial(_curves, compared, request.level)} | figures
     return Section(
         name=stem,
         title=f"{compared.metric[:1].upper()}{compared.metric[1:]}",
-        sentences=compared.sentences,
+        sentences=[_headline(compared, request.base), *compared.sentences],
         listings=[_listing(results, request.level)],
         figures=figures,
         document={
@@ -103,13 +106,34 @@ def _listing(results: Sequence[SelectionResult], level: float) -> Listing:
     rows: list[list[Cell]] = []
     for each in results:
         row: list[Cell] = [each.name, each.gap.verdict, interval_cell(each.gap.difference)]
-        row += [interval_cell(each.multipliers[way].interval) for way in ways]
+        row += [_factor(each.multipliers[way].interval) for way in ways]
         row.append(None if each.crossings is None else each.crossings.verdict)
         rows.append(row)
     header = ["selection", "verdict", "gap", *(f"times the {WAYS.get(way, way)}" for way in ways), "crossing"]
     return Listing(
         header, rows, f"At the largest scale that both measured; {100 * level:g} % intervals of the laws"
     )
+
+
+def _factor(found: Interval) -> Cell:
+    """A multiplier with its interval; one that has no number says that no amount of the base reaches the loss."""
+    if np.isfinite(found.value):
+        return interval_cell(found)
+    return f"out of reach ({digits(found.low, 2)} or more)" if 0 < found.low < np.inf else "out of reach"
+
+
+def _headline(compared: SelectionComparison, base: str) -> str:
+    """``Beside random: hardest is better; easiest is worse; of middle these runs cannot tell.``"""
+    said = []
+    for verdict, words in (("better", "better"), ("worse", "worse")):
+        names = [each.name for each in compared.selections.values() if each.gap.verdict == verdict]
+        if names:
+            said.append(f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} {words}")
+    if others := [
+        each.name for each in compared.selections.values() if each.gap.verdict not in ("better", "worse")
+    ]:
+        said.append(f"of {' and '.join(others)} these runs cannot tell")
+    return f"{compared.metric} beside {base}: {'; '.join(said)}." if said else f"Nothing lies beside {base}."
 
 
 def _curves(compared: SelectionComparison, level: float) -> Figure:

@@ -224,6 +224,8 @@ def _row(axes: Axes, each: Multiplier, place: int, look: tuple[str, str], first:
 def _said(each: Multiplier) -> str:
     if np.isnan(each.value):
         return "none"
+    if np.isinf(each.value):
+        return f"out of reach ({digits(each.low, 2)} or more)" if each.low > 0 else "out of reach"
     if np.isnan(each.low) or np.isnan(each.high):
         return f"{digits(each.value, 2)} (no interval)"
     if np.isfinite(each.high) and each.low > 0:

@@ -35,7 +35,8 @@ def paragraph(result: SelectionResult, base: LearningCurve, metric: str, axis: s
     cautions = result.cautions
     said += [f"Caution: {_sentence(caution.text)}" for caution in cautions[:MOST_CAUTIONS]]
     if len(cautions) > MOST_CAUTIONS:
-        said.append(f"And {len(cautions) - MOST_CAUTIONS} more cautions.")
+        more = len(cautions) - MOST_CAUTIONS
+        said.append(f"And {more} more caution{'' if more == 1 else 's'}.")
     return " ".join(said)
 
 
@@ -74,9 +75,13 @@ def _multipliers(found: Mapping[str, Multiplier], base: str) -> list[str]:
         beyond = ", extrapolating the law of the base" if each.reach != "measured" else ""
         told.append(f"{with_interval(each.interval)} times the {WAYS.get(each.way, each.way)}{beyond}")
     said = [f"It is worth {'; '.join(told)}." if told else ""]
-    never = [WAYS.get(each.way, each.way) for each in found.values() if not np.isfinite(each.value)]
+    never = [each for each in found.values() if not np.isfinite(each.value)]
     if never:
-        said.append(f"By the law of {base} no amount of {' or '.join(never)} would reach its loss.")
+        ways = " or ".join(WAYS.get(each.way, each.way) for each in never)
+        known = [f"{digits(each.interval.low, 2)} times the {WAYS.get(each.way, each.way)}" for each in never
+                 if 0 < each.interval.low < np.inf]  # fmt: skip
+        allowed = f", though its intervals allow as little as {' and '.join(known)}" if known else ""
+        said.append(f"By the law of {base} no amount of {ways} would reach it{allowed}.")
     return [sentence for sentence in said if sentence]
 
 
