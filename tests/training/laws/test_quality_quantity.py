@@ -165,6 +165,16 @@ def test_options_and_sizes_are_checked():
         merged_error(POOLS, [U], [0.0])
 
 
+def test_pools_and_epochs_that_there_are_not():
+    p = {**P, "b1": -0.1, "tau1": 3.0, "b2": -0.2, "tau2": 3.0}
+    for pool in (0.0, 3.0, 1.5):
+        with pytest.raises(InputError, match="pool must be a whole number from 1 to 2"):
+            quality_quantity(2).ln_prediction(p, {"D": [U, U], "epochs": [1.0, 1.0], "pool": [1.0, pool]})
+    for epochs in (0.0, -1.0):
+        with pytest.raises(InputError, match="epochs must be above 0"):
+            quality_quantity().ln_prediction(P, {"D": U, "epochs": epochs})
+
+
 @pytest.mark.slow
 def test_intervals_cover_what_was_planted():
     """At least 90 % of 50 draws for the exponent and half-life of every pool, three runs of each."""

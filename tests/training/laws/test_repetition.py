@@ -112,6 +112,11 @@ def test_without_repetition_it_is_chinchilla():
     np.testing.assert_allclose(both["data_constrained"], both["chinchilla"], rtol=1e-12)
 
 
+def test_epochs_are_above_zero():
+    with pytest.raises(InputError, match="epochs must be above 0"):
+        form_named("data_constrained").ln_prediction(P, {"N": 1e8, "D": 1e9, "epochs": [1.0, 0.0]})
+
+
 def test_any_two_of_tokens_unique_tokens_and_epochs():
     given = {"D": 12.0, "U": 3.0, "epochs": 4.0}
     for left_out in given:

@@ -11,6 +11,7 @@ import torch
 
 from scoring.errors import InputError, bad_value
 from training.laws.form import Array, Form, Parameter, Values
+from training.laws.forms.repetition import passes_of
 
 Repeats = Literal["utility", "data"]
 Offset = Literal["after", "inside"]
@@ -58,12 +59,19 @@ def quality_quantity(pools: int = 1, repeats: Repeats = "utility", offset: Offse
         ]
 
     def formula(p: Values, x: Values) -> torch.Tensor:
+        if pools > 1 and not bool(((x.pool >= 1) & (x.pool <= pools) & (x.pool == x.pool.floor())).all()):
+            raise bad_value(
+                "pool",
+                "quality_quantity",
+                np.unique(x.pool.numpy()).tolist()[:5],
+                f"a whole number from 1 to {pools}",
+            )
         b, growth = p[f"b{ends[0]}"], _ln_growth(x.epochs, p[f"tau{ends[0]}"], repeats)
         for i, end in enumerate(ends[1:], 2):
             here = x.pool == i
             b = torch.where(here, p[f"b{end}"], b)
             growth = torch.where(here, _ln_growth(x.epochs, p[f"tau{end}"], repeats), growth)
-        first = p.ln_a + x.ln_D - torch.log(x.epochs.clamp(min=1))
+        first = p.ln_a + x.ln_D - torch.log(passes_of(x.epochs))
         if offset == "inside":
             return torch.log(p.d + torch.exp(b * first)) + b * growth
         return torch.log(p.d + torch.exp(b * (first + growth)))
@@ -75,7 +83,7 @@ def quality_quantity(pools: int = 1, repeats: Repeats = "utility", offset: Offse
             first = torch.log(y * torch.exp(-p.b * growth) - p.d) / p.b
         else:
             first = torch.log(y - p.d) / p.b - growth
-        return torch.exp(first - p.ln_a) * x.epochs.clamp(min=1)
+        return torch.exp(first - p.ln_a) * passes_of(x.epochs)
 
     inputs = ("D", "epochs") if pools == 1 else ("D", "epochs", "pool")
     return Form(
@@ -119,7 +127,7 @@ def merged_error(
         len(ends) != len(size) or f"tau{ends[-1]}" not in p
     ):  # the first of the pools may be fewer than were fitted
         raise bad_value("sizes", "merged_error", size.tolist(), "no more than the fitted pools")
-    first = torch.log(p["a"]) + torch.from_numpy(np.log(seen)) - torch.log(epochs.clamp(min=1))
+    first = torch.log(p["a"]) + torch.from_numpy(np.log(seen)) - torch.log(passes_of(epochs))
     ln_first = ln_repeated = torch.zeros(1, dtype=torch.float64)
     for end, w in zip(ends, share):
         b = w * p[f"b{end}"]
@@ -137,7 +145,7 @@ def _ln_growth(epochs: torch.Tensor, tau: torch.Tensor, repeats: Repeats) -> tor
 
     For utility the sum over passes k >= 2 of (1/2)^((k - 1) / tau) ln(n_k / n_{k-1}), gathered from its running sums.
     """
-    passes = epochs.clamp(min=1)
+    passes = passes_of(epochs)
     whole = torch.floor(passes)
     most = int(whole.max()) if whole.numel() else 1
     if most > MOST_EPOCHS:

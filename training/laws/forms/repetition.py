@@ -51,13 +51,20 @@ def effective_data(U: npt.ArrayLike, epochs: npt.ArrayLike, R_D: npt.ArrayLike) 
     return found
 
 
+def passes_of(epochs: torch.Tensor) -> torch.Tensor:
+    """Passes over the unique data that are used: a part of one pass is one, over less data."""
+    if bool((epochs <= 0).any()):
+        raise bad_value("epochs", "laws of repetition", float(epochs.min()), "above 0")
+    return epochs.clamp(min=1)
+
+
 def optimal_size_of(p: Values, ln_U: torch.Tensor) -> torch.Tensor:
     """ln N_opt(U): where alpha A / N^alpha = beta B / U^beta, so that more parameters and more data gain alike."""
     return (torch.log(p.alpha / p.beta) + p.ln_A - p.ln_B + p.beta * ln_U) / p.alpha
 
 
 def _ln_loss(p: Values, x: Values) -> torch.Tensor:
-    passes = x.epochs.clamp(min=1)
+    passes = passes_of(x.epochs)
     ln_U = x.ln_D - torch.log(passes)
     ln_data = ln_U + torch.log1p(-p.R_D * torch.expm1(-(passes - 1) / p.R_D))
     ln_full = torch.minimum(x.ln_N, optimal_size_of(p, ln_U))
@@ -68,7 +75,7 @@ def _ln_loss(p: Values, x: Values) -> torch.Tensor:
 
 def _size(p: Values, x: Values, y: torch.Tensor) -> torch.Tensor:
     """N with this loss: what is beyond N_opt counts less, and never for more than R_N times N_opt."""
-    passes = x.epochs.clamp(min=1)
+    passes = passes_of(x.epochs)
     ln_U = x.ln_D - torch.log(passes)
     data = torch.exp(ln_U) * (1 - p.R_D * torch.expm1(-(passes - 1) / p.R_D))
     effective = (p.A / (y - p.E - p.B * data**-p.beta)) ** (1 / p.alpha)
