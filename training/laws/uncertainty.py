@@ -32,13 +32,15 @@ class Bootstrap:
 
     ``objectives_B`` are the minimised objectives of the resamples. Refits start from the minima of the fit and move
     only where resamples pull them: what the runs do not see at all (other model sizes where all runs had one, anything
-    where there are no more runs than parameters) is recognised by the delta method, and has infinite ends.
+    where there are no more runs than parameters) is recognised by the delta method, and has infinite ends. Not where it
+    is the outcomes that were resampled (``of_outcomes``), whose noise is not that of residuals.
     """
 
     fitted: Fit
     theta_BP: Array = field(repr=False)
     objectives_B: Array = field(repr=False)
     seed: int = 0
+    of_outcomes: bool = False
 
     @cached_property
     def samples(self) -> dict[str, Array]:
@@ -49,7 +51,7 @@ class Bootstrap:
         """Interval of one parameter in natural units."""
         self.fitted.form.parameter(parameter)
         error = standard_errors(self.fitted).get(parameter, 0.0)  # as fitted, where all are of order one
-        if not has_spare_runs(self.fitted) or not error <= UNKNOWN:
+        if not self.of_outcomes and not (has_spare_runs(self.fitted) and error <= UNKNOWN):
             return Interval(self.fitted.parameters[parameter], -np.inf, np.inf, level)
         return percentile_interval(self.fitted.parameters[parameter], self.samples[parameter], level)
 
@@ -57,7 +59,7 @@ class Bootstrap:
         """Interval of what follows from the parameters: ``derived(lambda p: p["beta"] / (p["alpha"] + p["beta"]))``."""
         own = {name: np.array([value]) for name, value in self.fitted.parameters.items()}
         value = float(np.ravel(quantity(own))[0])
-        if not is_known(self.fitted, quantity):
+        if not self.of_outcomes and not is_known(self.fitted, quantity):
             return Interval(value, -np.inf, np.inf, level)
         return percentile_interval(value, quantity(self.samples), level)
 
@@ -101,8 +103,9 @@ class Bootstrap:
             ]
         else:
             ends = [np.quantile(samples, at, axis=0) for at, _ in sides]
-        error = standard_error(self.fitted, lambda theta: predictions(self.fitted, theta, columns))
-        ends = [np.where(error <= UNKNOWN, found, end) for found, (_, end) in zip(ends, sides)]
+        if not self.of_outcomes:
+            error = standard_error(self.fitted, lambda theta: predictions(self.fitted, theta, columns))
+            ends = [np.where(error <= UNKNOWN, found, end) for found, (_, end) in zip(ends, sides)]
         low, high = np.exp(ends) if of_logs else ends
         return centre, low, high
 
