@@ -68,13 +68,12 @@ class RunTable:
         return self.rows(np.isin(self["metric"].astype(str), list(metrics)))
 
     def last(self) -> RunTable:
-        """Of every run, split and metric the row of the last step; rows without steps stay."""
+        """Of every run, split and metric the rows of the last step; rows without steps stay."""
         keys = list(zip(self["run"], self["corpus"], self["split"], self["metric"]))
-        order = np.argsort(np.nan_to_num(self["step"], nan=-1.0), kind="stable")
-        newest = {keys[row]: row for row in order}
-        stay = np.isnan(self["step"])
-        stay[list(newest.values())] = True
-        return self.rows(np.flatnonzero(stay))
+        steps = np.nan_to_num(self["step"], nan=-1.0).tolist()
+        newest = {key: step for step, key in sorted(zip(steps, keys), key=lambda pair: pair[0])}
+        at_end = [step == newest[key] for step, key in zip(steps, keys)]
+        return self.rows(np.flatnonzero(np.array(at_end, dtype=bool) | np.isnan(self["step"])))
 
     @property
     def inputs(self) -> dict[str, Column]:
@@ -128,7 +127,7 @@ def make_run_table(
     """A run table from arrays; ``metrics`` are columns of values by metric, one row per run."""
     table: dict[str, Column] = {key: np.asarray(column) for key, column in columns.items()}
     if metrics:
-        rows = len(next(iter(table.values()), next(iter(metrics.values()))))
+        rows = len(next(iter(table.values()), np.asarray(next(iter(metrics.values())))))
         if "value" in table:
             raise InputError(f"run table {name}: it has a column of values and metrics; give one of them.")
         table.setdefault("run", np.arange(rows).astype(str))
@@ -157,7 +156,11 @@ def make_run_table(
         table.setdefault(key, np.full(rows, default, dtype=object))
     if "run" not in table:
         settings = np.stack([table[key] for key in ("N", "D", "C")], 1)
-        labels = [f"{corpus} {setting.tolist()}" for corpus, setting in zip(table["corpus"], settings)]
+        seeds = table.get("seed", np.full(rows, "", dtype=object))  # runs of two seeds are two
+        labels = [
+            f"{corpus} {setting.tolist()} {seed}".rstrip()
+            for corpus, setting, seed in zip(table["corpus"], settings, seeds)
+        ]
         table["run"] = np.array(labels, dtype=object)
     for key in WORDS:
         table[key] = np.array([str(word) for word in table[key]], dtype=object)

@@ -166,3 +166,16 @@ def test_numbers_are_found_by_text_too(tmp_path):
     assert table.where(N="1e8", step="20")["value"].tolist() == [3.25]
     with pytest.raises(InputError, match=r"N must be a number.*'big'"):
         table.where(N="big")
+
+
+def test_the_last_step_of_every_run_counts():
+    columns = {"N": [1e6] * 4, "D": [1e8] * 4, "step": [200, 100, 100, 200], "value": [3.0, 4.0, 3.5, 2.5]}
+    seeds = make_run_table({**columns, "seed": [0, 0, 1, 1]})
+    assert sorted(seeds.last()["value"].tolist()) == [2.5, 3.0]
+    unnamed = make_run_table(
+        columns
+    )  # two runs that nothing tells apart: neither is dropped, in no order of rows
+    for order in ([0, 1, 2, 3], [3, 2, 1, 0]):
+        assert sorted(unnamed.rows(np.array(order)).last()["value"].tolist()) == [2.5, 3.0]
+    unknown = make_run_table({**columns, "step": [200, np.nan, 100, 100]})
+    assert sorted(unknown.last()["value"].tolist()) == [3.0, 4.0]

@@ -65,9 +65,10 @@ def base_map(base: LearningCurve, selection: LearningCurve, level: float = 0.95)
 
 
 def _lines(x_BP: Array, y_BP: Array) -> tuple[Array, Array]:
-    """Slope and intercept of ln y on ln x by least squares in every resample; NaN where one is not positive."""
+    """Slope and intercept of ln y on ln x by least squares in every resample; NaN where a loss is below its floor."""
     bad = ((x_BP <= 0) | (y_BP <= 0)).any(axis=1, keepdims=True)
     x, y = (np.log(np.where(bad, np.nan, each)) for each in (x_BP, y_BP))
     dx, dy = (each - each.mean(1, keepdims=True) for each in (x, y))
-    slope = (dx * dy).sum(1) / (dx * dx).sum(1)
+    with np.errstate(divide="ignore", invalid="ignore"):  # pairs of one loss have no slope
+        slope = (dx * dy).sum(1) / (dx * dx).sum(1)
     return slope, y.mean(1) - slope * x.mean(1)
