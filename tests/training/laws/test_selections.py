@@ -383,6 +383,16 @@ def test_over_scaling():
         over_scaling(half, losses, losses)
     with pytest.raises(InputError, match="needed for all three"):
         over_scaling({"qa": 1.0}, full, larger)
+    with pytest.raises(InputError, match="finite"):
+        over_scaling({"qa": np.nan, "nli": 79.0}, full, larger)
+
+
+def test_losses_that_never_change_tell_nothing():
+    table = world(LAWS)
+    flat = compare_selections(
+        make_run_table({**table.columns, "value": np.full(len(table), 2.0)}), resamples=5
+    )
+    assert all(each.gap.verdict == "cannot tell" for each in flat.selections.values())
 
 
 @pytest.mark.parametrize(
@@ -397,6 +407,9 @@ def test_over_scaling():
         ({}, {"selections": []}, "no selection beside random"),
         ({}, {"resamples": 0}, "at least 1"),
         ({}, {"farther": 0.5}, "at least 1"),
+        ({}, {"farther": np.inf}, "finite"),
+        ({}, {"at": 0.0}, "above 0"),
+        ({}, {"at": {"D": np.nan}}, "above 0"),
         ({}, {"level": 1.5}, "between 0 and 1"),
         ({"value": np.zeros(45)}, {}, "above 0"),
         ({"value": np.full(45, np.nan)}, {}, "not finite"),

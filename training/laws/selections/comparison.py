@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from scoring.errors import InputError, unknown_name
+from scoring.errors import InputError, bad_value, unknown_name
 from training.laws.cautions import Caution
 from training.laws.form import Form
 from training.laws.run_table import RunTable
@@ -142,6 +142,9 @@ def largest_common(base: LearningCurve, selection: LearningCurve) -> dict[str, f
 
 def target(at: float | Mapping[str, float], here: Mapping[str, float], axis: str) -> dict[str, float]:
     """The scale asked for: inputs, or the axis at this value and what goes with it at the largest common scale."""
+    for name, value in (at if isinstance(at, Mapping) else {axis: at}).items():
+        if not 0 < value < float("inf"):
+            raise bad_value(f"the {name} asked for", "compare_selections", value, "above 0 and finite")
     if isinstance(at, Mapping):
         return described({name: float(value) for name, value in at.items()})
     if axis == "C" and {"N", "D"} <= set(here):

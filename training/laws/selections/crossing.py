@@ -83,8 +83,8 @@ def crossings(
     For laws of N and D ``at`` is a scale through which the axis is followed: at its N along D, or at its D / N along C.
     """
     level_checked(level)
-    if not farther >= 1:
-        raise bad_value("farther", "crossings", farther, "at least 1")
+    if not 1 <= farther < float("inf"):
+        raise bad_value("farther", "crossings", farther, "at least 1 and finite")
     power = powers(base.fitted.form, base.axis, base.axis)
     if powers(selection.fitted.form, selection.axis, selection.axis) != power:
         raise InputError("crossings: both curves must have the same form and axis.")

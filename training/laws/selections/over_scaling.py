@@ -47,6 +47,8 @@ def over_scaling(
     for other in (selected, next_full):
         if sorted(other) != names:
             raise InputError(f"over_scaling: the metrics {', '.join(names)} are needed for all three models.")
+    if not np.isfinite([list(each.values()) for each in (selected, full, next_full)]).all():
+        raise InputError("over_scaling: performances must be finite; leave out metrics without them.")
     if resamples < 1:
         raise bad_value("resamples", "over_scaling", resamples, "at least 1")
     sign = -1.0 if lower_is_better else 1.0
