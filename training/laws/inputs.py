@@ -47,6 +47,14 @@ def complete(inputs: Mapping[str, npt.ArrayLike], wanted: Sequence[str]) -> dict
     return {name: column for name, column in found.items() if column is not None}
 
 
+def derivable(name: str, inputs: Mapping[str, npt.ArrayLike]) -> bool:
+    """Whether a column is given or follows from others."""
+    return (
+        _derive(name, {other: np.asarray(c, dtype=np.float64) for other, c in inputs.items()}, frozenset())
+        is not None
+    )
+
+
 def _derive(name: str, given: Mapping[str, Array], asked: frozenset[str]) -> Array | None:
     if name in given or name in asked:
         return given.get(name)

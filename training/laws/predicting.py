@@ -12,11 +12,14 @@ from scoring.errors import InputError, unknown_name
 from training.laws.delta_method import is_known
 from training.laws.fit import Fit
 from training.laws.form import Array
-from training.laws.inputs import complete
+from training.laws.inputs import RULES, complete, derivable
 from training.laws.interval import Interval, level_checked
 from training.laws.law_file import SavedLaw
 from training.laws.measured_range import inside, reach
 from training.laws.uncertainty import Bootstrap, bootstrap
+
+ROUNDED = 0.01
+"""Inputs that follow from each other may differ by this share."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,11 @@ def predict(
 ) -> Predictions:
     """The outcome of runs; ``noise``: the interval is for a new run, else for the law itself.
 
-    Of N, D, C and M any that follow from the others may be left out.
+    Of N, D, C and M (and of D, U and epochs) any that follow from the others may be left out; they must not disagree.
     """
     form = law.fitted.form
-    unknown = [name for name in inputs if name not in form.inputs and name not in ("N", "D", "C", "M")]
+    derived = ("N", "D", "C", "M", *(("U",) if "epochs" in form.inputs else ()))
+    unknown = [name for name in inputs if name not in form.inputs and name not in derived]
     if unknown:
         raise unknown_name("input", f"the law {form.name}", unknown[0], form.inputs)
     columns = np.broadcast_arrays(*(np.atleast_1d(c) for c in complete(inputs, form.inputs).values()))
@@ -52,6 +56,7 @@ def predict(
     for name, column in given.items():
         if not np.isfinite(column).all() or (name in form.scaled and not (column > 0).all()):
             raise InputError(f"predict: {name} must be finite and above 0, got {column.tolist()[:3]}.")
+    _agree(inputs)
     value, low, high = _resampled(law).predict(given, level, noise)
     single = ({name: column[k : k + 1] for name, column in given.items()} for k in range(len(value)))
     beyond = np.array([reach(law.fitted, each)[1] for each in single])
@@ -92,6 +97,22 @@ def solve_for(
     low = float(np.quantile(np.where(np.isnan(samples), -np.inf, samples), tail, method="inverted_cdf"))
     high = float(np.quantile(np.where(np.isnan(samples), np.inf, samples), 1 - tail, method="inverted_cdf"))
     return Interval(value, low, high, level)
+
+
+def _agree(inputs: Mapping[str, npt.ArrayLike]) -> None:
+    """Raise where what was given follows from other inputs and is another number."""
+    for name in inputs:
+        others = {other: column for other, column in inputs.items() if other != name}
+        if name not in RULES or not derivable(name, others):
+            continue
+        stated, follows = np.broadcast_arrays(
+            np.asarray(inputs[name], float), complete(others, (name,))[name]
+        )
+        if not np.allclose(stated, follows, rtol=ROUNDED, atol=0):
+            raise InputError(
+                f"predict: {name} = {stated.flat[0]:.6g} was given, but {follows.flat[0]:.6g} follows from the others "
+                "(C = 6 N D, M = D / N, epochs = D / U); leave one of them out."
+            )
 
 
 def _beyond(law: Bootstrap, wanted: str, y: float, others: Mapping[str, Array]) -> Array:

@@ -82,3 +82,21 @@ def test_no_more_runs_than_parameters_say_nothing(runs):
         interval = delta_interval(law.fitted, quantity)
         assert interval.low in (0, -np.inf) and interval.high == np.inf
     assert law.resampled.interval("alpha").high == np.inf
+
+
+def test_inputs_that_disagree_are_refused():
+    inputs = world_inputs("chinchilla", 30)
+    y = np.exp(form_named("chinchilla").ln_prediction(PLANTED["chinchilla"], inputs))
+    law = saved("chinchilla", inputs, y)
+    with pytest.raises(InputError, match=r"N = 1e\+09 was given, but 8.33333e\+08 follows"):
+        predict(law, {"N": 1e9, "D": 2e10, "C": 1e20})
+    agreeing = predict(law, {"N": 1e9, "D": 2e10, "C": 1.2e20, "M": 20.0})
+    assert agreeing.value_K == predict(law, {"C": 1.2e20, "M": 20.0}).value_K
+
+
+def test_unique_tokens_stand_for_epochs():
+    inputs = world_inputs("data_constrained", 60)
+    y = np.exp(form_named("data_constrained").ln_prediction(PLANTED["data_constrained"], inputs))
+    law = saved("data_constrained", inputs, y, starts=8)
+    by_U = predict(law, {"N": 1e8, "D": 4e9, "U": 1e9})
+    assert by_U.value_K == predict(law, {"N": 1e8, "D": 4e9, "epochs": 4.0}).value_K
