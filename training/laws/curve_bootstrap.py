@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from scoring.errors import InputError
 from training.laws.cautions import Caution
+from training.laws.delta_method import UNKNOWN, standard_error
 from training.laws.fit import predictions
 from training.laws.form import Array
 from training.laws.interval import Interval, level_checked
@@ -53,22 +54,33 @@ class CurveBootstrap:
         level: float = 0.95,
         new: bool = True,
     ) -> tuple[Array, Array, Array]:
-        """Predicted losses (n,) and the ends of their intervals: of a ``new`` curve, or of the law had it no misfit."""
+        """Predicted losses (n,) and the ends of their intervals: of a ``new`` curve, or of the law had it no misfit.
+
+        0 and infinity where no record says anything: another size by a law of curves of one.
+        """
         level_checked(level)
         samples = self.samples(schedule, steps, N)
         if new:
             samples = (samples[None] * self._misfits(0)[:, :, None]).reshape(-1, samples.shape[1])
         low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2], axis=0)
-        return self.law.predict(schedule, steps, N), low, high
+        read = self._reader(schedule, steps, N)
+        known = standard_error(self.drawn.fitted, read) <= UNKNOWN
+        return self.law.predict(schedule, steps, N), np.where(known, low, 0), np.where(known, high, np.inf)
 
     def samples(
         self, schedule: Schedule, steps: npt.ArrayLike | None = None, N: float | None = None
     ) -> Array:
         """What each refit predicts, (B, n)."""
-        fitted = self.drawn.fitted
+        return np.exp(self._reader(schedule, steps, N)(self.drawn.theta_BP))
+
+    def _reader(
+        self, schedule: Schedule, steps: npt.ArrayLike | None, N: float | None
+    ) -> Callable[[Array], Array]:
+        """What parameters as fitted (K, P) predict, ln (K, n)."""
         at = [len(schedule) - 1] if steps is None else steps
         form, inputs = law_of_points(self.law.law, self.law.decay, [(schedule, at, N)])
-        return np.exp(predictions(replace(fitted, form=form), self.drawn.theta_BP, inputs))
+        there = replace(self.drawn.fitted, form=form)
+        return lambda theta_KP: predictions(there, theta_KP, inputs)
 
     def final_losses(self, schedules: Sequence[Schedule], N: float | None = None) -> Array:
         """Draws (D, schedules) of the last losses of new curves: refits are shared, misfits independent."""

@@ -17,6 +17,9 @@ UNKNOWN = 100.0
 """A positive quantity is not known at all if its logarithm has a larger standard error: some direction that the runs do
 not see (one model size for a law of N and D) decides it."""
 
+UNMOVED = 1e-10
+"""Derivatives in reduced units below this are rounding."""
+
 UNSEEN = 1e-200
 """Where nothing at all is seen the information is this, not zero."""
 
@@ -91,17 +94,25 @@ def has_spare_runs(fitted: Fit) -> bool:
 
 
 def standard_error(fitted: Fit, function: Callable[[Array], Array]) -> Array:
-    """Standard error (...) of ``function``, points as fitted (K, P) -> (K, ...); infinite without spare runs."""
+    """Standard error (...) of ``function``, points as fitted (K, P) -> (K, ...); infinite without spare runs.
+
+    Parameters at a bound are held there, but where no run sees one (the annealing of a law of constant rates) what
+    depends on it has an infinite error as well.
+    """
+    jacobian = fitted.problem.jacobian(fitted.theta_P)
     inside = np.array([p.name not in fitted.at_bounds for p in fitted.form.free])
-    moves = 1e-5 * np.maximum(1.0, np.abs(fitted.theta_P))[inside]
-    shifts = np.eye(len(inside))[inside] * moves[:, None]
+    moved = inside | ~(np.abs(jacobian) > UNMOVED).any(0)
+    moves = 1e-5 * np.maximum(1.0, np.abs(fitted.theta_P))[moved]
+    shifts = np.eye(len(moved))[moved] * moves[:, None]
     values = np.asarray(function(np.concatenate([fitted.theta_P + shifts, fitted.theta_P - shifts])))
     size = len(moves)
     if not has_spare_runs(fitted):
         return np.full(values.shape[1:], np.inf)
     gradient = (values[:size] - values[size:]).T / (2 * moves)
-    spread_PP = covariance(fitted)[np.ix_(inside, inside)]
-    return np.asarray(np.sqrt(np.maximum(((gradient @ spread_PP) * gradient).sum(-1), 0.0)).T)
+    spread_PP = covariance(fitted)[np.ix_(moved, moved)]
+    found = np.sqrt(np.maximum(((gradient @ spread_PP) * gradient).sum(-1), 0.0)).T
+    unseen = (np.abs(gradient[..., ~inside[moved]]) > UNMOVED).any(-1).T
+    return np.asarray(np.where(unseen, np.inf, found))
 
 
 def _error_of(fitted: Fit, quantity: Callable[[Mapping[str, Array]], Array]) -> tuple[float, float, bool]:

@@ -184,6 +184,15 @@ def test_several_sizes_share_a_law():
         law.predict(runs[0].schedule, [3000])
 
 
+def test_curves_of_one_size_say_nothing_of_other_sizes():
+    runs = [replace(run, losses_n=run.losses + 1.0, N=1e8) for run in planted(3)[1]]
+    drawn = resample_curves(fit_curves(runs, "momentum_size", decay=0.998, stride=4), 20)
+    own, low, high = drawn.predict(runs[0].schedule, [3000, 5000], N=1e8)
+    assert (low < own).all() and (own < high).all() and (high < 1.1 * low).all()
+    _, low, high = drawn.predict(runs[0].schedule, [3000, 5000], N=1e9)
+    assert low.tolist() == [0, 0] and high.tolist() == [np.inf, np.inf]
+
+
 def test_one_curve_says_what_is_not_known():
     _, runs = planted(1)
     law = fit_curves(runs, "momentum", decay=0.998)
@@ -196,6 +205,8 @@ def test_one_curve_says_what_is_not_known():
     assert "none can be left out" in str(drawn.cautions[-1])
     low, high = drawn.predict(runs[0].schedule)[1:]
     assert low[0] < runs[0].losses[-1] < high[0]
+    low, high = drawn.predict(cosine(6000, 1e-3, 1e-4, warmup=200))[1:]  # what annealing does was never seen
+    assert (low[0], high[0]) == (0, np.inf)
 
 
 def test_schedules_beyond_the_curves_are_named():
