@@ -103,6 +103,11 @@ def test_best_runs_of_shared_budgets_when_grids_differ():
         lowest = [rows["value"][np.isclose(rows["C"], C)].min() for C in budgets]
         np.testing.assert_array_equal(getattr(joined, side), lowest)
         np.testing.assert_array_equal(best_of_budgets(rows, series)["value"], lowest)
+    fewer = table.rows((table["corpus"] == "web") | (table["C"] < 5e20))
+    lacking = pair(fewer, WEB, CODE, ("C",), several="lowest", tolerance=1e-9)
+    rows = WEB.of(fewer)
+    lowest = [rows["value"][np.isclose(rows["C"], C)].min() for C in budgets[budgets >= 5e20]]
+    assert rows["value"][lacking.source_alone].tolist() == lowest and len(lacking.target_alone) == 0
     found = relate(table, WEB, CODE, ("C",), several="lowest", tolerance=1e-9)
     assert (found.K, found.kappa) == pytest.approx((MAP["K"], MAP["kappa"]), rel=0.01)
 

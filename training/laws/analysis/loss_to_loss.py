@@ -176,13 +176,10 @@ def _predicted(found: MapBootstrap, request: MapRequest, rows: RunTable) -> list
     joined = found.loss_map.joined
     assert joined is not None
     own = request.source.of(rows)
-    paired = np.zeros(len(own), dtype=bool)
-    for members in joined.source_rows:
-        paired[list(members)] = True
-    order = np.flatnonzero(~paired)
+    order = joined.source_alone
     if len(order) == 0:
         return []
-    order = order[np.argsort(-own["C"][order], kind="stable")]
+    order = order[np.lexsort([own["value"][order], -own["C"][order]])]
     x = own["value"][order]
     centre, low, high = found.predict(x, request.level)
     lines: list[list[Cell]] = [
@@ -191,10 +188,11 @@ def _predicted(found: MapBootstrap, request: MapRequest, rows: RunTable) -> list
         for k, row in enumerate(order[:MOST_SHOWN])
     ]  # fmt: skip
     outside = int(((x < found.loss_map.x_P.min()) | (x > found.loss_map.x_P.max())).sum())
-    said = f"{len(order):,} runs of {request.source} have no partner; what {request.target} would be at their loss."
+    runs = "1 run" if len(order) == 1 else f"{len(order):,} runs"
+    said = f"{runs} only {request.source} has; what {request.target} would be at the same loss."
     if outside:
         said += (
-            f" {outside:,} of their losses lie outside those of the pairs: there the map is an extrapolation."
+            f" {outside:,} of {len(order):,} lie outside the losses of the pairs, where the map extrapolates."
         )
     header = ["N", "D", "C", str(request.source), f"{request.target} ({100 * request.level:g} %, a new run)"]
     caption = f"The {MOST_SHOWN} of most compute" if len(order) > MOST_SHOWN else ""
@@ -222,7 +220,8 @@ def _held_out(table: PredictionTable, request: MapRequest) -> Section:
     ]
     said += [f"{method} was not possible: {reason}" for method, reason in table.unavailable.items()]
     if table.unpaired:
-        said.append(f"{table.unpaired} held-out runs of {table.target} have no partner and were left out.")
+        lost = f"{table.unpaired} held-out run{'s' if table.unpaired != 1 else ''} of {table.target}"
+        said.append(f"{lost} {'have' if table.unpaired != 1 else 'has'} no partner and had to be left out.")
     rows: list[list[Cell]] = [
         [row.method, f"{row.N:.4g}", f"{row.D:.4g}", _cell(row.predicted), row.actual, f"{100 * row.error:+.2f} %",
          ", ".join(sorted({caution.code for caution in row.cautions})) or None]

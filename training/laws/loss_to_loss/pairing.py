@@ -51,13 +51,19 @@ class Series:
 
 @dataclass(frozen=True)
 class Pairs:
-    """P paired losses in ascending order of their keys, and which rows of each series made them."""
+    """P paired losses in ascending order of their keys, and which rows of each series made them.
+
+    ``source_alone`` and ``target_alone`` are rows at keys that only one of them has; where ``several`` is
+    ``lowest``, the lowest of each key.
+    """
 
     x_P: Array
     y_P: Array
     keys: tuple[Key, ...]
     source_rows: tuple[Rows, ...]
     target_rows: tuple[Rows, ...]
+    source_alone: Rows
+    target_alone: Rows
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -98,9 +104,13 @@ def pair(
     if not shared:
         raise InputError(f"loss_to_loss: no run of {source} has the same {', '.join(by)} as one of {target}.")
     x, y = (np.array([keyed[side][key][0] for key in shared]) for side in (0, 1))
-    members = [tuple(keyed[side][key][1] for key in shared) for side in (0, 1)]
-    keys = tuple(tuple(found[0][name][rows[0]] for name in by) for rows in members[0])
-    return Pairs(x, y, keys, *members)
+    members, others = (tuple(each[key][1] for key in shared) for each in keyed)
+    keys = tuple(tuple(found[0][name][rows[0]] for name in by) for rows in members)
+    none = np.empty(0, dtype=np.int64)
+    alone = [
+        np.concatenate([none, *(each[key][1] for key in sorted(each) if key not in shared)]) for each in keyed
+    ]
+    return Pairs(x, y, keys, members, others, *alone)
 
 
 def series_law(table: RunTable, series: Series, form: Form | None = None) -> Fit:

@@ -207,8 +207,7 @@ def predict_held_out(
             found += _rows(method, calls[method], large, inputs, level)
         except InputError as error:
             unavailable[method] = str(error)
-    unpaired = len(rows) - sum(len(members) for members in large.target_rows)
-    return PredictionTable(source, target, tuple(found), unpaired, unavailable)
+    return PredictionTable(source, target, tuple(found), len(large.target_alone), unavailable)
 
 
 Said = tuple[int, tuple[Array, Array, Array], Sequence[tuple[Caution, ...]]]
