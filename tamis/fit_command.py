@@ -146,6 +146,10 @@ def fit(
     series = [_series(text, option) for text, option in ((source, "--from"), (target, "--to")) if text]
     metrics = (metric or "").split(",") if metric else [each.metric for each in series]
     found = _table(table, law or "chinchilla", metrics, column, where, groups)
+    if (series or base is not None) and found.names("corpus") == [""]:
+        raise InputError(
+            f"{OWNER}: {table} has no corpora to compare; say which column holds them, --column corpus=COLUMN."
+        )
     if out is not None:
         check_folder(out, KIND, OWNER, None, overwrite)
     shared: dict[str, Any] = {"below": below, "resamples": resamples, "seed": seed, "level": level}

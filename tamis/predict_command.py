@@ -12,9 +12,13 @@ from tamis.app import command
 from tamis.options import Json, emit, parse_numbers
 
 if TYPE_CHECKING:
+    from scoring.reports.section import Cell
     from training.laws.law_file import SavedLaw
 
 OWNER = "tamis predict"
+AMONG = "among the runs"
+NO_INPUTS = ("value", "low", "high", "inside", "beyond", "beyond_in", "outcome", "wanted")
+"""Keys of a row that are no inputs of the law."""
 
 
 @command
@@ -84,11 +88,20 @@ def _runs(law: SavedLaw, points: list[dict[str, float]], level: float, noise: bo
                 "value": float(p.value_K[0]),
                 "low": float(p.low_K[0]),
                 "high": float(p.high_K[0]),
-                "inside": bool(p.inside_K[0]),
-                "beyond": float(p.beyond_K[0]),
+                **_place(law, {name: float(column[0]) for name, column in p.inputs.items()}),
             }
         )
     return found
+
+
+def _place(law: SavedLaw, inputs: dict[str, float]) -> dict[str, Any]:
+    """Whether a point lies among the runs of the law, and how many times the largest of what it goes beyond them."""
+    from training.laws.measured_range import inside, reach
+
+    if not all(0 < value < float("inf") for value in inputs.values()):
+        return {"inside": False, "beyond": float("nan"), "beyond_in": ""}
+    name, factor = reach(law.fitted, inputs)
+    return {"inside": bool(inside(law.fitted, inputs)), "beyond": factor, "beyond_in": name}
 
 
 def _reach(
@@ -107,6 +120,7 @@ def _reach(
                 "value": interval.value,
                 "low": interval.low,
                 "high": interval.high,
+                **_place(law, {**point, wanted: interval.value}),
             }
         )
     return found
@@ -123,13 +137,15 @@ def _budgets(law: SavedLaw, text: str, level: float) -> list[dict[str, Any]]:
         for name in ("N", "D", "loss", "a"):
             interval = getattr(best, name)
             row[name] = [interval.value, interval.low, interval.high]
-        found.append(row)
+        found.append(row | _place(law, {"N": best.N.value, "D": best.D.value}))
     return found
 
 
 def _show(document: dict[str, Any]) -> None:
     from scoring.lines import one_line
-    from tamis.grid import console, grid
+    from scoring.reports.section import Listing
+    from tamis.grid import console
+    from tamis.show_report import show_listing
     from training.laws.interval import Interval
     from training.laws.quantities import digits, with_interval
 
@@ -138,8 +154,8 @@ def _show(document: dict[str, Any]) -> None:
     what = " of ".join(str(each) for each in (of.get("metric"), of.get("corpus")) if each) or "outcome"
     screen.print(f"{document['law']}: {one_line(what)}", style="bold", markup=False)
     if runs := document.get("runs"):
-        names = [name for name in runs[0] if name not in ("value", "low", "high", "inside", "beyond")]
-        rows = [
+        names = [name for name in runs[0] if name not in NO_INPUTS]
+        rows: list[list[Cell]] = [
             [
                 *(digits(run[name]) for name in names),
                 with_interval(Interval(run["value"], run["low"], run["high"], level)),
@@ -147,15 +163,9 @@ def _show(document: dict[str, Any]) -> None:
             ]
             for run in runs
         ]
-        screen.print(
-            grid("", [*names, f"predicted ({100 * level:g} %)", "among the runs fitted"], rows, left=0)
-        )
+        show_listing(screen, Listing([*names, f"predicted ({100 * level:g} %)", AMONG], rows))
     for row in document.get("reach", ()):
-        given = ", ".join(
-            f"{name} = {digits(value)}"
-            for name, value in row.items()
-            if name not in ("outcome", "wanted", "value", "low", "high")
-        )
+        given = ", ".join(f"{name} = {digits(value)}" for name, value in row.items() if name not in NO_INPUTS)
         found = Interval(row["value"], row["low"], row["high"], level)
         at = f" at {given}" if given else ""
         if found.value != found.value:
@@ -163,28 +173,29 @@ def _show(document: dict[str, Any]) -> None:
                 f"{digits(row['outcome'])} is never reached{at}: it lies below the law's floor there."
             )
         else:
+            wanted = f"{row['wanted']} = {with_interval(found, row['wanted'])}"
             screen.print(
-                f"{digits(row['outcome'])} is reached{at} with {row['wanted']} = {with_interval(found, row['wanted'])}."
+                f"{digits(row['outcome'])} is reached{at} with {wanted}; {AMONG}: {_where(row)}.",
+                markup=False,
             )
     if budgets := document.get("budgets"):
-        rows = [
-            [
-                digits(row["C"]),
-                *(
-                    with_interval(Interval(row[k][0], row[k][1], row[k][2], level), k if k in "ND" else "")
-                    for k in ("N", "D", "loss", "a")
-                ),
-            ]
-            for row in budgets
-        ]
-        screen.print(grid("", ["C", "N*", "D*", "loss there", "exponent of N*"], rows, left=0))
+        rows = []
+        for row in budgets:
+            N, D, loss, a = (
+                with_interval(Interval(row[k][0], row[k][1], row[k][2], level), k if k in "ND" else "")
+                for k in ("N", "D", "loss", "a")
+            )
+            rows.append([digits(row["C"]), _where(row), N, D, loss, a])
+        show_listing(screen, Listing(["C", AMONG, "N*", "D*", "loss there", "exponent of N*"], rows))
     for text in document["cautions"]:
         screen.print(f"Caution: {one_line(text)}", markup=False)
 
 
-def _where(run: dict[str, Any]) -> str:
-    if run["inside"]:
+def _where(row: dict[str, Any]) -> str:
+    from training.laws.quantities import digits
+
+    if row["inside"]:
         return "yes"
-    if run["beyond"] > 1:
-        return f"no, {run['beyond']:.3g} times the largest"
+    if row["beyond"] > 1:
+        return f"no, {digits(row['beyond'], 3)} times their {row['beyond_in']}"
     return "no"

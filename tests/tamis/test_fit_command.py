@@ -1,6 +1,7 @@
 """``tamis fit`` and ``tamis predict``: from a table of runs to laws, maps and predictions; mistakes in one sentence."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +102,10 @@ def test_predictions_say_whether_they_are_among_the_runs(fitted: Path) -> None:
     assert near["inside"] and not far["inside"] and far["beyond"] > 100
     assert near["low"] < near["value"] < near["high"] and near["value"] == pytest.approx(true, rel=0.01)
     assert [row["C"] for row in found["budgets"]] == [1e21, 1e22]
+    said = tamis(
+        "predict", law, "--budget", "1e26", "--solve", "D", "--reach", "2.205", "--at", "N=1e13"
+    ).output
+    assert len(re.findall(r"no, \S+ times their C", said)) == 2, "both say that they are extrapolations"
 
 
 def test_what_it_takes_to_reach_a_loss(fitted: Path) -> None:
@@ -224,6 +229,7 @@ def test_the_same_call_may_write_again_another_may_not(runs: Path, fitted: Path,
         (("--from", "web:val_loss", "--to", "code:val_loss", "--several", "some"), "several must be one of"),
         (("--base", "web", "--from", "web:val_loss", "--to", "code:val_loss"), "give one of them"),
         (("--base", "wbe"), "wbe"),
+        (("--seed", "-1"), "--seed must be at least 0"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(
@@ -333,3 +339,9 @@ def test_selections_begin_with_their_verdicts(runs: Path, tmp_path: Path) -> Non
         "what has no number is said in words"
     )
     assert "Written to" in done.output and "laws." not in done.output.partition("Written to")[2]
+
+
+@pytest.mark.parametrize("asked", [("--base", "a"), ("--from", "a:loss", "--to", "b:loss")])
+def test_without_corpora_nothing_is_compared(asked: tuple[str, ...], tmp_path: Path) -> None:
+    done = tamis("fit", write(tmp_path / "runs.csv", chinchilla_rows()), "--metric", "loss", *QUICK, *asked)
+    assert done.exit_code == 2 and "--column corpus=" in done.output and done.output.count("\n") == 1

@@ -60,3 +60,20 @@ def test_texts_of_examples_wrap_instead_of_leaving(
     show_report(report_of(ABOUT, [shown]), None)
     said = capsys.readouterr().out
     assert "Too wide" not in said and all(word in said for word in words.split())
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80])
+def test_tables_of_text_alone_are_not_cut_either(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = ["easiest by el2n", "worse", "0.033 (0.014 to 0.066)", "0.24 (0.15 to 0.42)", "no crossing"]
+    listing = Listing(
+        ["selection", "verdict", "gap", "times the data", "crossing"], [row], "A caption of some length"
+    )
+    monkeypatch.setattr("tamis.show_report.console", lambda: Console(width=columns))
+    show_report(report_of(ABOUT, [Section("text", "Text", ["Said."], [listing])]), None)
+    said = capsys.readouterr().out
+    line = next(line for line in said.splitlines() if line.startswith("easiest"))
+    whole = [value for value in row if value in line]
+    assert line.split() == " ".join(whole).split(), "every value is shown whole or not at all"
+    assert len(whole) == len(row) or "Too wide for this terminal" in said

@@ -15,6 +15,7 @@ from training.laws.uncertainty import Bootstrap
 
 SEVERE = ("few_runs", "unrelated")
 """With these neither parameters nor predictions are worth anything."""
+NO_LAW = ": there is no law here to use"
 USEFUL = 0.05
 """Predictions known to a smaller share than this are called good in spite of parameters that are not known."""
 
@@ -42,7 +43,7 @@ def consequences(
         by_code.setdefault(caution.code, []).append(caution)
     said = []
     if "unrelated" in by_code:
-        said.append("The inputs explain the outcome hardly better than chance: there is no law here to use.")
+        said.append(f"The inputs explain the outcome hardly better than chance{NO_LAW}.")
     if "few_runs" in by_code:
         runs, size = int((fitted.weights_N > 0).sum()), len(fitted.form.free)
         said.append(

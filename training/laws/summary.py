@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from scoring.lines import one_line
-from training.laws.consequences import cautions_in, consequences, severe
+from training.laws.consequences import NO_LAW, cautions_in, consequences, severe
 from training.laws.delta_method import delta_interval
 from training.laws.evaluation import Evaluation
 from training.laws.fit import Fit
@@ -73,7 +73,7 @@ def headline(
     level_checked(level)
     cautions = cautions_in(fitted, boot, profiles)
     if severe(fitted, boot) or any(caution.code == "starts_disagree" for caution in cautions):
-        reason = consequences(fitted, boot, profiles, level)[0]
+        reason = consequences(fitted, boot, profiles, level)[0].replace(NO_LAW, "")
         return one_line(f"No law of {outcome} to use: {reason[:1].lower()}{reason[1:]}")
     runs, known = len(fitted.y_N), law_precision(fitted, boot, level)
     within = f"known to within {percent(known)} ({100 * level:g} %)" if np.isfinite(known) else "not known"

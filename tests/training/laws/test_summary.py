@@ -297,6 +297,11 @@ def test_the_headline_is_the_verdict_in_one_sentence(law, resampled):
     assert headline(doubtful, resampled).endswith("; do not quote A or E.")
     few = fit(chinchilla(), *runs(sizes=3, budgets=2), starts=8)
     assert headline(few).startswith("No law of loss to use: 6 runs for 5 free parameters")
+    unrelated = replace(law, cautions=(Caution("unrelated", "no better than chance."),))
+    assert (
+        headline(unrelated)
+        == "No law of loss to use: the inputs explain the outcome hardly better than chance."
+    )
     lone = replace(law, cautions=(Caution("starts_disagree", "alone."),))
     assert "start" in headline(lone) and headline(lone).startswith("No law of loss to use: only one of")
 
