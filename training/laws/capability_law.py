@@ -126,7 +126,7 @@ def fit_capability_law(
     cautions: list[Caution] = []
     if law == "linear":
         weights = least_squares(design, y, np.ones((1, len(y))))[0]
-        samples = least_squares(design, y, copies)
+        samples = weights + least_squares(design, y - design @ weights, copies)  # unseen directions stay
         if len(y) <= size + SPARE_RUNS:
             cautions.append(Caution("few_runs", f"{len(y)} models for {size} weights."))
     else:
