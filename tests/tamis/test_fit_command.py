@@ -345,3 +345,11 @@ def test_selections_begin_with_their_verdicts(runs: Path, tmp_path: Path) -> Non
 def test_without_corpora_nothing_is_compared(asked: tuple[str, ...], tmp_path: Path) -> None:
     done = tamis("fit", write(tmp_path / "runs.csv", chinchilla_rows()), "--metric", "loss", *QUICK, *asked)
     assert done.exit_code == 2 and "--column corpus=" in done.output and done.output.count("\n") == 1
+
+
+def test_a_corpus_of_one_run_does_not_keep_the_others_from_their_laws(tmp_path: Path) -> None:
+    rows = [f"{row},web" for row in chinchilla_rows()] + ["1e8,1e9,3.1,lonely"]
+    path = write(tmp_path / "runs.csv", rows, "N,D,loss,corpus")
+    done = tamis("fit", path, "--metric", "loss", *QUICK)
+    assert done.exit_code == 0 and "at least 2 runs: 'loss of lonely'" in done.output, done.output
+    assert "Loss of web" in done.output

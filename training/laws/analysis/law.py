@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scoring.errors import InputError, bad_value, unknown_name
+from scoring.errors import InputError, bad_value, name_some, unknown_name
 from scoring.progress import progress
 from scoring.reports.folder import Report
-from scoring.reports.section import Cell, Listing, Section
+from scoring.reports.section import Section
 from training.laws.analysis.law_rows import compute_factor, law_inputs, law_outcome, repeated_runs
-from training.laws.analysis.names import KIND, ends, file_stem, interval_cell
+from training.laws.analysis.law_tables import held_out_listing, optima_listing, parameters_listing
+from training.laws.analysis.names import KIND, ends, file_stem
 from training.laws.catalog import form_of
 from training.laws.evaluation import Evaluation, evaluate
 from training.laws.fit import Fit, Outliers, fit
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
 
 LEAST_RUNS = 2
 """With one there is nothing to resample."""
-MOST_HELD_OUT = 12
 MOST_DRAWN = 6
 """Parameters of which pairs are drawn."""
 
@@ -104,7 +105,7 @@ class LawOfCorpus:
     @property
     def name(self) -> str:
         """``loss of web``, or the metric alone."""
-        return f"{self.metric} of {self.corpus}" if self.corpus else self.metric
+        return _named(self.corpus, self.metric)
 
 
 def law_report(
@@ -123,7 +124,10 @@ def law_report(
         rows[request.groups]  # an unknown column is an error now, not after the first fit
     if request.pooled:
         rows = RunTable({**rows.columns, "corpus": np.full(len(rows), "", dtype=object)})
-    cells = sorted({(corpus, metric) for corpus, metric in zip(rows["corpus"], rows["metric"])})
+    counts = Counter(zip(rows["corpus"], rows["metric"]))
+    alone = sorted(cell for cell, count in counts.items() if count < LEAST_RUNS)
+    alone = alone if len(alone) < len(counts) else []
+    cells = sorted(set(counts) - set(alone))
     found = []
     with progress("fitting", len(cells), "laws", show_progress) as advance:
         for corpus, metric in cells:
@@ -142,19 +146,17 @@ def law_report(
         },
         "parameters": {law.name: law.fitted.parameters for law in found},
     }
-    return Report(
-        KIND,
-        _title(form, found),
-        _preamble(request, found, rows, source),
-        about,
-        [_section(law) for law in found],
-    )
+    preamble = _preamble(request, found, rows, source)
+    if alone:
+        named = name_some((_named(*cell) for cell in alone), 5)
+        preamble.append(f"not fitted, as a law needs at least {LEAST_RUNS} runs: {named}")
+    return Report(KIND, _title(form, found), preamble, about, [_section(law) for law in found])
 
 
 def _law_of(
     rows: RunTable, form: Form, request: LawRequest, corpus: str, metric: str, source: str
 ) -> LawOfCorpus:
-    owner = f"the law {form.name} of {metric}{f' of {corpus}' if corpus else ''}"
+    owner = f"the law {form.name} of {_named(corpus, metric)}"
     wanted = [*form.inputs, *(["C"] if request.below is not None and "C" not in form.inputs else [])]
     inputs = law_inputs(rows, wanted, owner)
     outcome = law_outcome(rows, Objective(request.objective, request.delta), metric, owner)
@@ -191,6 +193,10 @@ def _law_of(
     )
 
 
+def _named(corpus: str, metric: str) -> str:
+    return f"{metric} of {corpus}" if corpus else metric
+
+
 def _title(form: Form, found: Sequence[LawOfCorpus]) -> str:
     counts = sorted({len(law.fitted.y_N) for law in found})
     runs = " to ".join(f"{count:,}" for count in dict.fromkeys((counts[0], counts[-1])))
@@ -225,11 +231,11 @@ def _preamble(request: LawRequest, found: Sequence[LawOfCorpus], rows: RunTable,
 
 def _section(law: LawOfCorpus) -> Section:
     stem = file_stem(law.corpus, law.metric)
-    listings = [_parameters(law)]
+    listings = [parameters_listing(law)]
     if law.optima:
-        listings.append(_optima(law))
+        listings.append(optima_listing(law))
     if law.evaluation is not None:
-        listings.append(_held_out(law, law.evaluation))
+        listings.append(held_out_listing(law, law.evaluation))
     named: dict[str, Any] = {"outcome": law.name, "level": law.about["level"]}
     text = summary(
         law.fitted,
@@ -250,53 +256,6 @@ def _section(law: LawOfCorpus) -> Section:
             f"{stem}.law.json": partial(save_law, fitted=law.fitted, resampled=law.resampled, about=law.about)
         },
     )
-
-
-def _parameters(law: LawOfCorpus) -> Listing:
-    level, profiled = law.about["level"], {each.parameter: each for each in law.profiles}
-    rows: list[list[Cell]] = []
-    for p in law.fitted.form.parameters:
-        value = law.fitted.parameters[p.name]
-        held = p.name in law.fitted.form.fixed
-        row: list[Cell] = [p.name]
-        row.append(f"{value:.4g}, held" if held else interval_cell(law.resampled.interval(p.name, level)))
-        if profiled:
-            row.append(interval_cell(profiled[p.name].interval) if p.name in profiled else None)
-        rows.append(row)
-    header = ["parameter", f"value ({100 * level:g} %, bootstrap)"]
-    return Listing(header + (["profile"] if profiled else []), rows, formula_text(law.fitted))
-
-
-def _optima(law: LawOfCorpus) -> Listing:
-    header = ["C", "N*", "D*", "D*/N*", "loss there", "exponent of N*"]
-    rows = [
-        [f"{at.C:.4g}", interval_cell(at.N, "N"), interval_cell(at.D, "D"), at.tokens_per_parameter,
-         interval_cell(at.loss), interval_cell(at.a)]
-        for at in law.optima
-    ]  # fmt: skip
-    return Listing(header, rows, "The best model size and number of tokens for a compute budget")
-
-
-def _held_out(law: LawOfCorpus, evaluation: Evaluation) -> Listing:
-    level = law.about["level"]
-    centre, low, high = law.resampled.predict(evaluation.inputs, level)
-    order = np.argsort(-np.abs(evaluation.errors_T), kind="stable")[:MOST_HELD_OUT]
-    rows: list[list[Cell]] = [
-        [
-            *(f"{column[k]:.4g}" for column in evaluation.inputs.values()),
-            (float(centre[k]), float(low[k]), float(high[k])),
-            float(evaluation.actual_T[k]),
-            f"{100 * evaluation.errors_T[k]:+.2f} %",
-        ]
-        for k in order
-    ]
-    inside = float(((evaluation.actual_T >= low) & (evaluation.actual_T <= high)).mean())
-    shown = f", the {MOST_HELD_OUT} worst" if len(evaluation.actual_T) > MOST_HELD_OUT else ""
-    caption = (
-        f"Held-out runs{shown}; of all {len(evaluation.actual_T)}: mean error {100 * evaluation.mean_error:.2f} %, "
-        f"worst {100 * evaluation.worst_error:.2f} %, {100 * inside:.0f} % inside their {100 * level:g} % interval"
-    )
-    return Listing([*evaluation.inputs, f"predicted ({100 * level:g} %)", "actual", "error"], rows, caption)
 
 
 def _figures(law: LawOfCorpus) -> dict[str, Callable[[], Figure]]:

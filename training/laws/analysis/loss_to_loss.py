@@ -14,6 +14,7 @@ from scoring.reports.folder import Report
 from scoring.reports.section import Cell, Listing, Section
 from training.laws.analysis.names import KIND, ends, interval_cell
 from training.laws.catalog import form_named
+from training.laws.cautions import Caution
 from training.laws.loss_to_loss.loss_map import relate
 from training.laws.loss_to_loss.map_bootstrap import PARAMETERS, MapBootstrap, bootstrap_map
 from training.laws.loss_to_loss.pairing import Series, Several
@@ -96,7 +97,7 @@ def _map_section(
     found: MapBootstrap, request: MapRequest, rows: RunTable, held_out: PredictionTable | None
 ) -> Section:
     the, level = found.loss_map, request.level
-    doubts = [caution.text for caution in found.cautions]
+    doubts = doubts_told(found.cautions)
     p = {name: digits(getattr(the, name)) for name in PARAMETERS}
     said = (
         f"y = {p['E1']} + {p['K']} (x - {p['E0']})^{p['kappa']}, from {the.pairs} pairs, explains {percent(the.r2)} of "
@@ -130,7 +131,7 @@ def _map_section(
                     [name, digits(law.parameters[name]), interval_cell(moved.interval(name, level))]
                     for name in moved.parameters
                 ],
-                "The law of the target without a fit of its own: L = E + ((A / N)^(alpha / beta) + B / D)^beta",
+                "The law of the source carried over by the map: L = E + ((A / N)^(alpha / beta) + B / D)^beta",
             )
         )
         document["translated"] = {name: ends(moved.interval(name, level)) for name in moved.parameters}
@@ -142,6 +143,19 @@ def _map_section(
         figures={"loss-to-loss": partial(_figure, found, request, held_out)},
         document=document,
     )
+
+
+def doubts_told(cautions: Sequence[Caution]) -> list[str]:
+    """Cautions as sentences; those of hardly determined parameters, which are many, as one for each law."""
+    wide: dict[str, list[str]] = {}
+    said = []
+    for caution in cautions:
+        whose, _, name = caution.text.partition(": its 95 %")[0].rpartition(": ")
+        if caution.code == "wide" and name:
+            wide.setdefault(whose or "the map", []).append(name.removesuffix(" is hardly determined"))
+        else:
+            said.append(f"{caution.text[:1].upper()}{caution.text[1:]}")
+    return said + [f"Hardly determined in {whose}: {', '.join(names)}." for whose, names in wide.items()]
 
 
 def _figure(found: MapBootstrap, request: MapRequest, held_out: PredictionTable | None) -> Figure:
