@@ -45,7 +45,7 @@ def consequences(
     if "unrelated" in by_code:
         said.append(f"The inputs explain the outcome hardly better than chance{NO_LAW}.")
     if "few_runs" in by_code:
-        runs, size = int((fitted.weights_N > 0).sum()), len(fitted.form.free)
+        runs, size = fitted.runs, len(fitted.form.free)
         said.append(
             f"{runs} run{'' if runs == 1 else 's'} for {size} free parameters: the law follows their noise, so that it "
             "lies close to them is no evidence, and neither its parameters nor its predictions should be used."

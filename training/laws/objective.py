@@ -67,8 +67,9 @@ class Objective:
         """Mean psi^2 and mean psi' of the residuals, psi the derivative of the loss (Huber & Ronchetti 2009, 7.6).
 
         psi' of a Huber loss counts residuals within delta; where delta is far below their spread few are, so it is
-        counted within a bandwidth (Silverman's rule) instead and scaled.
+        counted within a bandwidth (Silverman's rule) instead and scaled. Runs without weight do not count.
         """
+        residuals_N, weights_N = residuals_N[weights_N > 0], weights_N[weights_N > 0]
         share = weights_N / weights_N.sum()
         if self.name in ("square", "log_square"):
             return float((share * residuals_N**2).sum()), 1.0

@@ -11,7 +11,7 @@ from training.laws.uncertainty import Bootstrap
 
 
 def law_precision(fitted: Fit, boot: Bootstrap | None = None, level: float = 0.95) -> float:
-    """Half the width of the law's interval over its prediction, the median over the runs; NaN if it has none.
+    """Half the width of the law's interval over its prediction, the median over runs that count; NaN if none.
 
     Of the bootstrap where one is given, else of the delta method: the spread of J theta, J the derivatives of the
     residuals, times Student's quantile.
@@ -27,8 +27,8 @@ def law_precision(fitted: Fit, boot: Bootstrap | None = None, level: float = 0.9
     spread: Array = np.sqrt(np.maximum(np.einsum("np,pq,nq->n", jacobian, spread_PP, jacobian), 0))
     if not fitted.minimised.of_logs:
         spread = spread * np.exp(fitted.scales.outcome) / fitted.predict(fitted.inputs)
-    freedom = max(1, len(fitted.y_N) - len(fitted.form.free))
-    return float(np.median(spread) * stdtrit(freedom, 0.5 + level / 2))
+    freedom = max(1, fitted.runs - len(fitted.form.free))
+    return float(np.median(spread[fitted.weights_N > 0]) * stdtrit(freedom, 0.5 + level / 2))
 
 
 def run_precision(boot: Bootstrap | None, level: float = 0.95) -> float:
@@ -38,4 +38,4 @@ def run_precision(boot: Bootstrap | None, level: float = 0.95) -> float:
 
 def _half_width(boot: Bootstrap, level: float, noise: bool) -> float:
     centre, low, high = boot.predict(boot.fitted.inputs, level, noise=noise)
-    return float(np.median((high - low) / 2 / np.abs(centre)))
+    return float(np.median(((high - low) / 2 / np.abs(centre))[boot.fitted.weights_N > 0]))

@@ -249,6 +249,10 @@ def test_the_precision_of_the_delta_method_is_about_that_of_the_bootstrap(law, r
     assert run_precision(resampled) > law_precision(law, resampled) and np.isnan(run_precision(None))
     square = fit(chinchilla(), *runs(noise=0.001), objective="square", starts=8)
     assert law_precision(square) == pytest.approx(law_precision(law), rel=0.5)
+    x, weights = np.geomspace(1, 1e3, 12), np.repeat([1.0, 0.0], 12)
+    y = (1 + x**-0.5) * np.exp(0.01 * np.random.default_rng(0).normal(size=12))
+    counted = fit(power_offset(), {"x": np.append(x, 10 * x)}, np.append(y, y), weights=weights)
+    assert law_precision(counted) == pytest.approx(law_precision(fit(power_offset(), {"x": x}, y)), rel=1e-3)
 
 
 # numbers
