@@ -16,7 +16,9 @@ from training.laws.solve import solve
 if TYPE_CHECKING:
     from training.laws.fit import Fit
 
-Code = Literal["few_runs", "at_bound", "wide", "starts_disagree", "unrelated", "flat", "extrapolation", "misfit"]
+Code = Literal[
+    "few_runs", "at_bound", "wide", "starts_disagree", "unrelated", "flat", "extrapolation", "misfit"
+]
 
 SPARE_RUNS = 3
 WIDEST_FACTOR = 3.0

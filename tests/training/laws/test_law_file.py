@@ -66,7 +66,10 @@ def test_files_that_are_no_laws_are_refused(tmp_path):
         ({"kind": "comparison"}, "got a file of comparison"),
         ({"format": 99}, "this version reads 1"),
         ({"runs": {}}, "damaged"),
-        ({"form": {**document["form"], "recipe": {"name": "chinchila", "options": {}}}}, "form must be one of"),
+        (
+            {"form": {**document["form"], "recipe": {"name": "chinchila", "options": {}}}},
+            "form must be one of",
+        ),
     ):
         path.write_text(json.dumps({**document, **change}))
         with pytest.raises(InputError, match=sentence):
@@ -77,7 +80,7 @@ def test_files_that_are_no_laws_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="no file"):
         load_law(tmp_path / "nothing.json")
     path.unlink()
-    with pytest.raises(InputError, match="must hold one law.json, got none"):
+    with pytest.raises(InputError, match="must hold one law[.]json, got none"):
         load_law(tmp_path)
 
 
