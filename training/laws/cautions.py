@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
-from training.laws.delta_method import standard_errors
+from training.laws.fitting.problem import Problem, Scales
+from training.laws.fitting.solve import solve
 from training.laws.form import OUTCOME, Form, Parameter
-from training.laws.problem import Problem, Scales
-from training.laws.solve import solve
+from training.laws.uncertainty.delta_method import standard_errors
 
 if TYPE_CHECKING:
     from training.laws.fit import Fit

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from scoring.errors import InputError, bad_value
 from training.laws.cautions import Caution
-from training.laws.correlations import (
+from training.laws.evaluations.correlations import (
     canonical_order,
     finite_interval,
     paired_columns,
@@ -17,7 +17,7 @@ from training.laws.correlations import (
     weighted_pearson,
 )
 from training.laws.form import Array
-from training.laws.interval import Interval, level_checked, wilson_interval
+from training.laws.uncertainty.interval import Interval, level_checked, wilson_interval
 
 FEW_BINS = 3
 FEW_CONCEPTS = 10

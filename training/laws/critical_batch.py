@@ -9,12 +9,12 @@ import numpy.typing as npt
 
 from scoring.errors import InputError, bad_value
 from training.laws.cautions import Caution
-from training.laws.correlations import paired_columns
-from training.laws.delta_method import delta_interval
+from training.laws.evaluations.correlations import paired_columns
 from training.laws.fit import Fit, fit
 from training.laws.forms.power import power_offset
-from training.laws.interval import Interval, level_checked
 from training.laws.isoflop import PowerExponent, power_exponent
+from training.laws.uncertainty.delta_method import delta_interval
+from training.laws.uncertainty.interval import Interval, level_checked
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from scoring.errors import InputError, bad_value
 from training.laws.cautions import Caution
 from training.laws.evaluation import evaluate
 from training.laws.form import Form
-from training.laws.interval import level_checked
 from training.laws.run_table import RunTable
-from training.laws.uncertainty import bootstrap
+from training.laws.uncertainty.bootstrap import bootstrap
+from training.laws.uncertainty.interval import level_checked
 
 
 @dataclass(frozen=True)

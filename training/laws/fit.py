@@ -12,11 +12,11 @@ import torch
 
 from scoring.errors import InputError, bad_value
 from training.laws.cautions import Caution, cautions_of
+from training.laws.fitting.objective import Name, Objective
+from training.laws.fitting.problem import Problem, Scales
+from training.laws.fitting.solve import solve
 from training.laws.form import OUTCOME, Array, Form
 from training.laws.inputs import checked, complete
-from training.laws.objective import Name, Objective
-from training.laws.problem import Problem, Scales
-from training.laws.solve import solve
 
 AGREE = 1e-4
 """Two starts agree if their objectives differ by less than this share."""
@@ -127,8 +127,8 @@ def fit(
     """Fit a law to N runs: ``fit(chinchilla(), {"N": n, "D": d}, loss)``.
 
     Every input is one number per run; N, D, C and M follow from each other (C = 6 N D, M = D / N). ``objective`` is
-    one of :class:`~training.laws.objective.Objective`, a sum over runs of ``weights`` times the loss. ``starts``
-    points, of the form's grid and random ones, are minimised together; the best is polished by Newton steps.
+    one of :class:`~training.laws.fitting.objective.Objective`, a sum over runs of ``weights`` times the loss.
+    ``starts`` points, of the form's grid and random ones, are minimised together; the best is polished by Newton steps.
     """
     outcome = np.asarray(y, dtype=np.float64)
     columns = complete(inputs, form.inputs)

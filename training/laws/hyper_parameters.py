@@ -10,12 +10,12 @@ import numpy.typing as npt
 
 from scoring.errors import InputError, bad_value
 from training.laws.cautions import Caution
-from training.laws.delta_method import delta_interval
 from training.laws.fit import Fit, fit
 from training.laws.form import Array
 from training.laws.forms.power_product import power_product
 from training.laws.inputs import checked, complete
-from training.laws.interval import Interval, level_checked
+from training.laws.uncertainty.delta_method import delta_interval
+from training.laws.uncertainty.interval import Interval, level_checked
 
 WITHIN = 0.0025
 """How far above the best loss of its setting a run counts as near-optimal, as a share (Li et al. 2025)."""
@@ -142,7 +142,7 @@ def _exponent(fitted: Fit, name: str, level: float) -> Interval:
     """Student's interval of an exponent, which may have either sign."""
     from scipy.special import stdtrit
 
-    from training.laws.delta_method import standard_errors
+    from training.laws.uncertainty.delta_method import standard_errors
 
     freedom = max(1, len(fitted.y_N) - len(fitted.form.free))
     half = float(stdtrit(freedom, 0.5 + level / 2)) * standard_errors(fitted)[name]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scoring.errors import InputError, bad_value, unknown_name
 from training.laws.form import Array
 from training.laws.inputs import checked
-from training.laws.interval import Interval, level_checked
+from training.laws.uncertainty.interval import Interval, level_checked
 
 Method = Literal["parabola", "akima"]
 FINENESS = 100

@@ -16,11 +16,11 @@ from scoring.versions import library_version
 from training.laws.catalog import FORMS, form_named
 from training.laws.cautions import Caution
 from training.laws.fit import Fit, Outliers, natural_parameters
+from training.laws.fitting.objective import Objective
+from training.laws.fitting.problem import Problem, Scales
 from training.laws.form import Array, Form, Parameter
 from training.laws.forms.custom import custom
-from training.laws.objective import Objective
-from training.laws.problem import Problem, Scales
-from training.laws.uncertainty import Bootstrap
+from training.laws.uncertainty.bootstrap import Bootstrap
 
 KIND, FORMAT = "law", 1
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from scoring.errors import InputError, bad_value
-from training.laws.delta_method import delta_interval
 from training.laws.fit import Fit
 from training.laws.form import Array
 from training.laws.inputs import complete
-from training.laws.interval import Interval
-from training.laws.uncertainty import Bootstrap
+from training.laws.uncertainty.bootstrap import Bootstrap
+from training.laws.uncertainty.delta_method import delta_interval
+from training.laws.uncertainty.interval import Interval
 
 
 @dataclass(frozen=True)

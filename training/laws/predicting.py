@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.errors import InputError, unknown_name
-from training.laws.delta_method import is_known
 from training.laws.fit import Fit
 from training.laws.form import Array
 from training.laws.inputs import RULES, complete, derivable
-from training.laws.interval import Interval, level_checked
 from training.laws.law_file import SavedLaw
 from training.laws.measured_range import inside, reach
-from training.laws.uncertainty import Bootstrap, bootstrap
+from training.laws.uncertainty.bootstrap import Bootstrap, bootstrap
+from training.laws.uncertainty.delta_method import is_known
+from training.laws.uncertainty.interval import Interval, level_checked
 
 ROUNDED = 0.01
 """Inputs that follow from each other may differ by this share."""

@@ -6,11 +6,11 @@ import torch
 from references import annealing_slow as slow
 
 from scoring.errors import InputError
+from training.laws.annealing.schedules import Schedule, constant, cosine, two_stage, wsd
 from training.laws.fit import fit
+from training.laws.fitting.objective import Objective
+from training.laws.fitting.problem import Problem, Scales
 from training.laws.forms.annealing import multi_power, point_inputs
-from training.laws.objective import Objective
-from training.laws.problem import Problem, Scales
-from training.laws.schedules import Schedule, constant, cosine, two_stage, wsd
 
 P = dict(zip(slow.NAMES, slow.PUBLISHED[25]))
 WARM = {"warmup": 300, "start": 0.0}

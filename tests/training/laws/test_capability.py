@@ -8,8 +8,8 @@ from scipy.stats import linregress
 from sklearn.decomposition import PCA
 
 from scoring.errors import InputError
-from training.laws.capability import by_family, capability_components, explained_intervals
-from training.laws.capability_law import fit_capability_law
+from training.laws.evaluations.capability import by_family, capability_components, explained_intervals
+from training.laws.evaluations.capability_law import fit_capability_law
 from training.laws.least_squares import least_squares
 
 BENCHMARKS = ["MMLU", "ARC-C", "HellaSwag", "Winograd", "TruthfulQA", "GSM8K", "XWinograd", "HumanEval"]

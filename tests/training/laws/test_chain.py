@@ -6,13 +6,13 @@ from references.law_worlds import PLANTED, world_inputs
 
 from scoring.errors import InputError
 from training.laws.catalog import form_named
-from training.laws.chain import bootstrap_chain, fit_chain
 from training.laws.fit import fit
-from training.laws.ladder import MMLU_WEIGHTS, final_value, ladder_runs, smoothed, task_average
 from training.laws.run_table import make_run_table
-from training.laws.task_routes import ROUTES, predict_task
-from training.laws.task_runs import ANCHOR, TaskRuns, make_task_runs, task_runs
-from training.laws.uncertainty import bootstrap
+from training.laws.tasks.chain import bootstrap_chain, fit_chain
+from training.laws.tasks.ladder import MMLU_WEIGHTS, final_value, ladder_runs, smoothed, task_average
+from training.laws.tasks.routes import ROUTES, predict_task
+from training.laws.tasks.runs import ANCHOR, TaskRuns, make_task_runs, task_runs
+from training.laws.uncertainty.bootstrap import bootstrap
 
 LOSS = {"A": 40.0, "B": 100.0, "E": 0.45, "alpha": 0.226, "beta": 0.236}
 

@@ -7,7 +7,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from scoring.errors import InputError
 from training.laws.concept_frequency import concept_frequency
-from training.laws.interval import wilson_interval
+from training.laws.uncertainty.interval import wilson_interval
 
 
 def planted(rng, concepts=200, slope=0.12, noise=0.1):

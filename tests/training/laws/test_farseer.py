@@ -5,11 +5,11 @@ import pytest
 from references.law_worlds import world_inputs
 
 from scoring.errors import InputError
-from training.laws.delta_method import delta_interval
 from training.laws.fit import fit
 from training.laws.forms.farseer import coefficients, farseer, from_coefficients
 from training.laws.optimal import compute_optimal
-from training.laws.uncertainty import bootstrap
+from training.laws.uncertainty.bootstrap import bootstrap
+from training.laws.uncertainty.delta_method import delta_interval
 
 PUBLISHED = {
     "a1": -0.0209,

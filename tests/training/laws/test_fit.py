@@ -10,8 +10,8 @@ from references.laws_slow import chinchilla_fit
 from scoring.errors import InputError
 from training.laws.catalog import form_named
 from training.laws.fit import Outliers, fit
-from training.laws.minimise import minimise, polish
-from training.laws.objective import Objective
+from training.laws.fitting.minimise import minimise, polish
+from training.laws.fitting.objective import Objective
 
 
 def runs_of(name, count, noise=0.01, seed=0):

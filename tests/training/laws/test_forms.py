@@ -9,11 +9,11 @@ from references.laws_slow import FORMULAS
 from scoring.errors import InputError
 from training.laws.catalog import FORMS, form_named
 from training.laws.fit import fit
+from training.laws.fitting.objective import Objective
+from training.laws.fitting.problem import Problem, Scales
 from training.laws.form import OUTCOME, Parameter
 from training.laws.forms.custom import custom
 from training.laws.forms.over_training import from_chinchilla, to_chinchilla
-from training.laws.objective import Objective
-from training.laws.problem import Problem, Scales
 
 NAMES = sorted(FORMS)
 

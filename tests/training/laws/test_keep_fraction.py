@@ -13,8 +13,8 @@ from scoring.errors import InputError
 from training.laws.catalog import form_named
 from training.laws.fit import fit
 from training.laws.forms.quality_quantity import merged_error, quality_quantity
-from training.laws.keep_fraction import Selection, best_keep_fraction, best_selection
-from training.laws.uncertainty import bootstrap
+from training.laws.repetition.keep_fraction import Selection, best_keep_fraction, best_selection
+from training.laws.uncertainty.bootstrap import bootstrap
 
 U = 12.8e6
 BUDGETS = U * np.array([1.0, 2, 4, 10, 30, 100])

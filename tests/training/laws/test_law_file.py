@@ -13,7 +13,7 @@ from training.laws.form import Form, Parameter
 from training.laws.forms.custom import custom
 from training.laws.law_file import load_law, save_law
 from training.laws.optimal import compute_optimal
-from training.laws.uncertainty import bootstrap
+from training.laws.uncertainty.bootstrap import bootstrap
 
 
 def law_of(form, name="chinchilla", **options):
@@ -80,7 +80,7 @@ def test_files_that_are_no_laws_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="no file"):
         load_law(tmp_path / "nothing.json")
     path.unlink()
-    with pytest.raises(InputError, match="must hold one law[.]json, got none"):
+    with pytest.raises(InputError, match=r"must hold one law\.json, got none"):
         load_law(tmp_path)
 
 

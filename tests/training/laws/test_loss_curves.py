@@ -7,10 +7,10 @@ import pytest
 from references import annealing_slow as slow
 
 from scoring.errors import InputError
-from training.laws.compare_schedules import compare_schedules
-from training.laws.curve_bootstrap import block_length, misfit, resample_curves
-from training.laws.loss_curves import CurveErrors, CurveLaw, LossCurve, fit_curves
-from training.laws.schedules import Schedule, constant, cosine, two_stage, wsd
+from training.laws.annealing.compare_schedules import compare_schedules
+from training.laws.annealing.curve_bootstrap import block_length, misfit, resample_curves
+from training.laws.annealing.loss_curves import CurveErrors, CurveLaw, LossCurve, fit_curves
+from training.laws.annealing.schedules import Schedule, constant, cosine, two_stage, wsd
 
 PLANTED = {"L0": 3.158, "A": 0.514, "alpha": 0.513, "C": 0.402}
 

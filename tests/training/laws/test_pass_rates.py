@@ -9,10 +9,10 @@ from scipy.stats import nbinom
 
 from scoring.errors import InputError
 from training.laws.catalog import form_named
-from training.laws.coverage import fit_coverage, pass_at_k
 from training.laws.fit import fit
-from training.laws.outcome_bootstrap import refit_outcomes
-from training.laws.pass_rates import fit_pass_rates, pass_rate
+from training.laws.tasks.coverage import fit_coverage, pass_at_k
+from training.laws.tasks.outcome_bootstrap import refit_outcomes
+from training.laws.tasks.pass_rates import fit_pass_rates, pass_rate
 
 # pass@k
 

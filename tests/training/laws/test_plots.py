@@ -12,7 +12,6 @@ from training.laws.fit import Outliers, fit
 from training.laws.forms.chinchilla import chinchilla
 from training.laws.forms.custom import custom
 from training.laws.forms.power import power, power_offset
-from training.laws.interval import Interval
 from training.laws.isoflop import power_exponent
 from training.laws.loss_to_loss.loss_map import map_losses
 from training.laws.plots.axes import label, margins, tick_text, ticks
@@ -31,8 +30,9 @@ from training.laws.plots.loss_curves import ScheduleCurve, loss_curve_plot
 from training.laws.plots.loss_to_loss import PairedLosses, loss_to_loss_plot
 from training.laws.plots.profile import profile_plot
 from training.laws.plots.residuals import bin_means, residual_plot
-from training.laws.profile import Profile
-from training.laws.uncertainty import bootstrap
+from training.laws.uncertainty.bootstrap import bootstrap
+from training.laws.uncertainty.interval import Interval
+from training.laws.uncertainty.profile import Profile
 
 NASTY = "_a $very$ _long_ name\nof 100% \\alpha ^2 {x}_ that goes on and on and on"
 

@@ -6,12 +6,12 @@ from references.law_worlds import PLANTED, world_inputs
 
 from scoring.errors import InputError
 from training.laws.catalog import form_named
-from training.laws.delta_method import delta_interval
 from training.laws.fit import fit
 from training.laws.law_file import SavedLaw
 from training.laws.optimal import compute_optimal
 from training.laws.predicting import predict, solve_for
-from training.laws.uncertainty import bootstrap
+from training.laws.uncertainty.bootstrap import bootstrap
+from training.laws.uncertainty.delta_method import delta_interval
 
 
 def saved(name, inputs, y, **options):

@@ -6,12 +6,12 @@ import pytest
 from training.laws.catalog import form_named
 from training.laws.evaluation import evaluate
 from training.laws.fit import Outliers, fit
+from training.laws.fitting.objective import Objective
 from training.laws.forms.over_training import to_chinchilla
 from training.laws.isoflop import isoflop_optima, power_exponent
-from training.laws.objective import Objective
 from training.laws.optimal import compute_optimal
 from training.laws.run_table import read_run_table
-from training.laws.uncertainty import bootstrap
+from training.laws.uncertainty.bootstrap import bootstrap
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,12 @@ import pyarrow.csv as csv
 import pytest
 
 from training.laws.catalog import form_named
-from training.laws.chain import bootstrap_chain, fit_chain
 from training.laws.fit import fit
-from training.laws.ladder import MMLU_WEIGHTS, final_value, ladder_runs, task_average
 from training.laws.run_table import read_run_table
-from training.laws.task_routes import predict_task
-from training.laws.task_runs import make_task_runs
+from training.laws.tasks.chain import bootstrap_chain, fit_chain
+from training.laws.tasks.ladder import MMLU_WEIGHTS, final_value, ladder_runs, task_average
+from training.laws.tasks.routes import predict_task
+from training.laws.tasks.runs import make_task_runs
 
 # OLMo ladder, Bhagia et al. 2024
 

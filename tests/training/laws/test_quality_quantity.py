@@ -8,7 +8,7 @@ from references.laws_slow import quality_quantity as curves
 from scoring.errors import InputError
 from training.laws.fit import fit
 from training.laws.forms.quality_quantity import MOST_EPOCHS, merged_error, quality_quantity
-from training.laws.uncertainty import bootstrap
+from training.laws.uncertainty.bootstrap import bootstrap
 
 P = PLANTED["quality_quantity"]
 U = 12.8e6

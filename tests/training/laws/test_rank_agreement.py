@@ -8,9 +8,9 @@ from pyarrow import csv
 from scipy.stats import pearsonr, spearmanr
 
 from scoring.errors import InputError
-from training.laws.interval import wilson_interval
-from training.laws.rank_agreement import decision_accuracy, rank_agreement
-from training.laws.signal_noise import best_subtasks, effective_count, signal_noise
+from training.laws.evaluations.rank_agreement import decision_accuracy, rank_agreement
+from training.laws.evaluations.signal_noise import best_subtasks, effective_count, signal_noise
+from training.laws.uncertainty.interval import wilson_interval
 
 SCALES = {"412M": (412e6, 8.23e9), "1.4B": (1.44e9, 2.88e10), "6.9B": (6.89e9, 1.378e11)}
 

@@ -8,13 +8,13 @@ from references.laws_slow import data_constrained as printed
 from scoring.errors import InputError
 from training.laws.catalog import form_named
 from training.laws.fit import fit
+from training.laws.fitting.objective import Objective
 from training.laws.forms.repetition import effective_data
 from training.laws.inputs import complete
-from training.laws.objective import Objective
-from training.laws.profile import profile
-from training.laws.repeated_data import allocate
+from training.laws.repetition.allocation import allocate
 from training.laws.run_table import read_run_table
-from training.laws.uncertainty import bootstrap
+from training.laws.uncertainty.bootstrap import bootstrap
+from training.laws.uncertainty.profile import profile
 
 P = PLANTED["data_constrained"]
 HELD = {

@@ -9,7 +9,7 @@ from scipy.optimize import brentq
 from scoring.errors import InputError
 from training.laws.fit import fit
 from training.laws.forms.routed import coefficients, effective_parameters, from_coefficients, routed
-from training.laws.uncertainty import bootstrap
+from training.laws.uncertainty.bootstrap import bootstrap
 
 P = PLANTED["routed"]
 

@@ -5,7 +5,15 @@ import pytest
 from references import annealing_slow as slow
 
 from scoring.errors import InputError
-from training.laws.schedules import Schedule, constant, cosine, recorded, schedule_named, two_stage, wsd
+from training.laws.annealing.schedules import (
+    Schedule,
+    constant,
+    cosine,
+    recorded,
+    schedule_named,
+    two_stage,
+    wsd,
+)
 from training.optim import schedule_factor
 
 LUO = {"warmup": 2160, "start": 0.0}

@@ -9,22 +9,22 @@ import pytest
 from scoring.reports.text import escape
 from training.laws.catalog import FORMS, form_named, form_of
 from training.laws.cautions import Caution
-from training.laws.consequences import consequences
 from training.laws.evaluation import evaluate
 from training.laws.fit import Outliers, fit
 from training.laws.form import Form
 from training.laws.forms.chinchilla import chinchilla
 from training.laws.forms.custom import custom
 from training.laws.forms.power import power, power_offset
-from training.laws.formula_text import FORMULAS, formula_text
-from training.laws.interval import Interval
 from training.laws.measured_range import inside, reach
 from training.laws.optimal import compute_optimal
-from training.laws.precision import law_precision, run_precision
-from training.laws.profile import Profile
-from training.laws.quantities import digits, percent, size, with_interval
-from training.laws.summary import headline, summary
-from training.laws.uncertainty import bootstrap
+from training.laws.uncertainty.bootstrap import bootstrap
+from training.laws.uncertainty.interval import Interval
+from training.laws.uncertainty.profile import Profile
+from training.laws.words.consequences import consequences
+from training.laws.words.formula_text import FORMULAS, formula_text
+from training.laws.words.precision import law_precision, run_precision
+from training.laws.words.quantities import digits, percent, size, with_interval
+from training.laws.words.summary import headline, summary
 
 
 def runs(seed=0, sizes=6, budgets=5, noise=0.004):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scoring.errors import InputError
-from training.laws.two_sizes import project, project_pilots
+from training.laws.tasks.two_sizes import project, project_pilots
 
 
 def test_it_is_exact_on_log_linear_results():

@@ -7,12 +7,12 @@ from references.laws_slow import chinchilla_fit
 
 from scoring.errors import InputError
 from training.laws.catalog import form_named
-from training.laws.delta_method import delta_interval, standard_errors
 from training.laws.fit import fit
-from training.laws.interval import percentile_interval
 from training.laws.optimal import compute_optimal
-from training.laws.profile import profile
-from training.laws.uncertainty import bootstrap
+from training.laws.uncertainty.bootstrap import bootstrap
+from training.laws.uncertainty.delta_method import delta_interval, standard_errors
+from training.laws.uncertainty.interval import percentile_interval
+from training.laws.uncertainty.profile import profile
 
 EXPONENT = PLANTED["chinchilla"]["beta"] / (PLANTED["chinchilla"]["alpha"] + PLANTED["chinchilla"]["beta"])
 

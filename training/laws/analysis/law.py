@@ -20,17 +20,17 @@ from training.laws.analysis.names import KIND, ends, file_stem
 from training.laws.catalog import form_of
 from training.laws.evaluation import Evaluation, evaluate
 from training.laws.fit import Fit, Outliers, fit
+from training.laws.fitting.objective import Name, Objective
 from training.laws.form import Form
-from training.laws.formula_text import formula_text
-from training.laws.interval import level_checked
 from training.laws.law_file import save_law
-from training.laws.objective import Name, Objective
 from training.laws.optimal import Optimum, compute_optimal
-from training.laws.profile import Profile, profile
-from training.laws.quantities import digits
 from training.laws.run_table import RunTable
-from training.laws.summary import headline, summary
-from training.laws.uncertainty import Bootstrap, bootstrap
+from training.laws.uncertainty.bootstrap import Bootstrap, bootstrap
+from training.laws.uncertainty.interval import level_checked
+from training.laws.uncertainty.profile import Profile, profile
+from training.laws.words.formula_text import formula_text
+from training.laws.words.quantities import digits
+from training.laws.words.summary import headline, summary
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

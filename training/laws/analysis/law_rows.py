@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from scoring.errors import InputError
+from training.laws.fitting.objective import Objective
 from training.laws.form import Array
 from training.laws.inputs import SIX, complete
-from training.laws.objective import Objective
 from training.laws.run_table import RunTable
 
 COUNTED = ("N", "D", "C", "M", "U", "epochs")

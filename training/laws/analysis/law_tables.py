@@ -9,7 +9,7 @@ import numpy as np
 from scoring.reports.section import Cell, Listing
 from training.laws.analysis.names import interval_cell
 from training.laws.evaluation import Evaluation
-from training.laws.formula_text import formula_text
+from training.laws.words.formula_text import formula_text
 
 if TYPE_CHECKING:
     from training.laws.analysis.law import LawOfCorpus

@@ -20,8 +20,8 @@ from training.laws.loss_to_loss.map_bootstrap import PARAMETERS, MapBootstrap, b
 from training.laws.loss_to_loss.pairing import Series, Several
 from training.laws.loss_to_loss.prediction import NEEDS, PredictionTable, predict_held_out
 from training.laws.loss_to_loss.translation import translated_law
-from training.laws.quantities import digits, percent, with_interval
 from training.laws.run_table import RunTable
+from training.laws.words.quantities import digits, percent, with_interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

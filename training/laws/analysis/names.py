@@ -6,8 +6,8 @@ import re
 
 from scoring.hashing import digest
 from scoring.reports.section import Cell
-from training.laws.interval import Interval
-from training.laws.quantities import with_interval
+from training.laws.uncertainty.interval import Interval
+from training.laws.words.quantities import with_interval
 
 KIND = "fit of laws"
 """What the reports are; see :class:`scoring.reports.folder.Report`."""

@@ -14,11 +14,11 @@ from scoring.reports.section import Cell, Listing, Section
 from training.laws.analysis.names import KIND, ends, file_stem, interval_cell
 from training.laws.catalog import form_of
 from training.laws.form import Array
-from training.laws.interval import Interval
-from training.laws.quantities import digits
 from training.laws.run_table import RunTable
 from training.laws.selections.comparison import SelectionComparison, SelectionResult, compare_selections
 from training.laws.selections.learning_curves import LearningCurve
+from training.laws.uncertainty.interval import Interval
+from training.laws.words.quantities import digits
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -18,8 +18,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from training.laws.annealing.schedules import Schedule
 from training.laws.form import Array
-from training.laws.schedules import Schedule
 
 NODES = 6
 LONGEST = 2.0

@@ -1,7 +1,7 @@
 """Loss along training under a learning-rate schedule: the momentum law and the multi-power law.
 
-Both read S1, the sum of the rates so far (:class:`~training.laws.schedules.Schedule`), which takes the place of tokens
-seen: A S1^-alpha is what training at a constant rate brings; the rest is what lowering the rate adds.
+Both read S1, the sum of the rates so far (:class:`~training.laws.annealing.schedules.Schedule`), which takes the place
+of tokens seen: A S1^-alpha is what training at a constant rate brings; the rest is what lowering the rate adds.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import numpy.typing as npt
 import torch
 
 from scoring.errors import InputError
+from training.laws.annealing.schedules import Schedule
 from training.laws.form import Form, Parameter, Values
 from training.laws.forms.annealed_sum import Terms, annealed_terms
-from training.laws.schedules import Schedule
 
 LIMIT = Parameter("L0", low=1e-3, starts=(0.2, 0.7), units={"y": 1})
 """On the log scale, where more starts reach the best minimum; below a thousandth of the loss it is at its bound."""

@@ -10,14 +10,14 @@ import numpy.typing as npt
 
 from scoring.errors import bad_value
 from training.laws.cautions import WIDEST_FACTOR, Caution
-from training.laws.delta_method import natural_samples
 from training.laws.fit import Fit
+from training.laws.fitting.solve import solve
 from training.laws.form import Array
-from training.laws.interval import Interval, level_checked, percentile_interval
 from training.laws.loss_to_loss.loss_map import LossMap, mapped
 from training.laws.loss_to_loss.pairing import Rows
-from training.laws.solve import solve
-from training.laws.uncertainty import Bootstrap, refit
+from training.laws.uncertainty.bootstrap import Bootstrap, refit
+from training.laws.uncertainty.delta_method import natural_samples
+from training.laws.uncertainty.interval import Interval, level_checked, percentile_interval
 
 PARAMETERS = ("K", "kappa", "E0", "E1")
 

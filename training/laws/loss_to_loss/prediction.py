@@ -13,7 +13,6 @@ from training.laws.cautions import Caution
 from training.laws.fit import fit
 from training.laws.form import Array, Form
 from training.laws.forms.power import power_offset
-from training.laws.interval import Interval, level_checked
 from training.laws.loss_to_loss.loss_map import relate
 from training.laws.loss_to_loss.map_bootstrap import bootstrap_map
 from training.laws.loss_to_loss.pairing import (
@@ -25,7 +24,8 @@ from training.laws.loss_to_loss.pairing import (
     series_law,
 )
 from training.laws.run_table import RunTable
-from training.laws.uncertainty import bootstrap
+from training.laws.uncertainty.bootstrap import bootstrap
+from training.laws.uncertainty.interval import Interval, level_checked
 
 NEEDS = {
     "loss_to_loss": "the held-out run of the source, and pairs of smaller runs",

@@ -14,9 +14,9 @@ from training.laws.fit import Fit, predictions
 from training.laws.form import Array
 from training.laws.forms.kaplan import kaplan_offset
 from training.laws.inputs import complete
-from training.laws.interval import Interval, level_checked, percentile_interval
 from training.laws.loss_to_loss.loss_map import LossMap, mapped
 from training.laws.loss_to_loss.map_bootstrap import PARAMETERS, MapBootstrap, ends
+from training.laws.uncertainty.interval import Interval, level_checked, percentile_interval
 
 
 def translate(parameters: Mapping[str, float], loss_map: LossMap) -> dict[str, float]:

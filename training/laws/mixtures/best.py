@@ -9,12 +9,12 @@ import numpy as np
 
 from scoring.errors import InputError, bad_value, unknown_name
 from training.laws.cautions import Caution
-from training.laws.correlations import resample_weights
+from training.laws.evaluations.correlations import resample_weights
 from training.laws.form import Array
-from training.laws.interval import Interval, level_checked, percentile_interval
 from training.laws.mixtures.fitting import MixtureLaw
 from training.laws.mixtures.predictors import Samples
 from training.laws.mixtures.search import exchange, random_mixtures, within_caps
+from training.laws.uncertainty.interval import Interval, level_checked, percentile_interval
 
 REFINED = 4
 """So many of the best random mixtures are refined."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from scoring.errors import InputError, bad_value, unknown_name
 from training.laws.cautions import Caution
-from training.laws.correlations import (
+from training.laws.evaluations.correlations import (
     canonical_order,
     finite_interval,
     paired_columns,
@@ -19,8 +19,8 @@ from training.laws.correlations import (
     weighted_spearman,
 )
 from training.laws.form import Array
-from training.laws.interval import Interval, level_checked, percentile_interval
 from training.laws.mixtures.predictors import Exponential, Linear, Predictor, Regressed, Regressor
+from training.laws.uncertainty.interval import Interval, level_checked, percentile_interval
 
 Losses = Mapping[str, npt.ArrayLike] | npt.ArrayLike
 Law = Literal["exponential", "linear"] | Regressor

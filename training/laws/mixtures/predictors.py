@@ -14,7 +14,7 @@ from training.laws.fit import Fit, fit, predictions
 from training.laws.form import Array
 from training.laws.forms.mixture import exponential_mixture
 from training.laws.least_squares import least_squares
-from training.laws.uncertainty import refit
+from training.laws.uncertainty.bootstrap import refit
 
 Samples = Callable[[Array], Array]
 """Proportions (K, M) -> predictions of B resamples, (B, K)."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from scoring.lines import cut_to, one_line
 from training.laws.form import Array
-from training.laws.quantities import NAMES, digits, size
+from training.laws.words.quantities import NAMES, digits, size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,8 +10,8 @@ from scoring.errors import bad_value
 from scoring.plots.style import BLACK, BLUE, VERMILLION, new_figure, style
 from training.laws.form import Array
 from training.laws.plots.axes import label, log_axis, margins
-from training.laws.quantities import with_interval
-from training.laws.uncertainty import Bootstrap
+from training.laws.uncertainty.bootstrap import Bootstrap
+from training.laws.words.quantities import with_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,7 +13,7 @@ from scoring.errors import InputError, bad_value
 from scoring.plots.style import BLACK, GREY, LOOKS, legend_columns, new_figure, style
 from training.laws.form import Array
 from training.laws.plots.axes import LAW_ALPHA, band, label, log_axis, margins, quantity
-from training.laws.quantities import percent
+from training.laws.words.quantities import percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -28,8 +28,8 @@ from training.laws.plots.axes import (
     margins,
     quantity,
 )
-from training.laws.quantities import percent
-from training.laws.uncertainty import Bootstrap
+from training.laws.uncertainty.bootstrap import Bootstrap
+from training.laws.words.quantities import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

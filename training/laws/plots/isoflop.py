@@ -12,7 +12,7 @@ from scoring.plots.style import BLACK, BLUE, GREY, VERMILLION, new_figure, style
 from training.laws.form import Array
 from training.laws.isoflop import IsoflopOptima, Method, isoflop_optima, power_exponent
 from training.laws.plots.axes import LAW_ALPHA, Shades, band, label, log_axis, margins, quantity
-from training.laws.quantities import with_interval
+from training.laws.words.quantities import with_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from scoring.errors import InputError, bad_value
 from scoring.plots.style import BLACK, GREY, LOOKS, legend_columns, new_figure, style
 from training.laws.form import Array
-from training.laws.interval import Interval
 from training.laws.plots.axes import DASHES, LAW_ALPHA, band, label, log_axis, margins, quantity
-from training.laws.quantities import digits, with_interval
+from training.laws.uncertainty.interval import Interval
+from training.laws.words.quantities import digits, with_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

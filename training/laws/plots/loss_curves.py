@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scoring.errors import InputError, bad_value
 from scoring.plots.style import BLACK, BLUE, GREY, VERMILLION, legend_columns, new_figure, style
 from training.laws.plots.axes import LAW_ALPHA, band, label
-from training.laws.quantities import percent, size
+from training.laws.words.quantities import percent, size
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

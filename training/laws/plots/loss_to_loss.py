@@ -14,7 +14,7 @@ from scoring.plots.style import BLACK, GREY, LOOKS, legend_columns, new_figure, 
 from training.laws.form import Array
 from training.laws.loss_to_loss.loss_map import LossMap
 from training.laws.plots.axes import DASHES, LAW_ALPHA, band, label
-from training.laws.quantities import digits, percent
+from training.laws.words.quantities import digits, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,8 +11,8 @@ import numpy as np
 from scoring.errors import bad_value
 from scoring.plots.style import BLACK, BLUE, VERMILLION, legend_columns, new_figure, style
 from training.laws.plots.axes import label, log_axis, margins
-from training.laws.profile import Profile
-from training.laws.quantities import with_interval
+from training.laws.uncertainty.profile import Profile
+from training.laws.words.quantities import with_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,9 +8,9 @@ import numpy as np
 
 from scoring.errors import InputError
 from training.laws.form import Array
-from training.laws.interval import Interval, percentile_interval
 from training.laws.loss_to_loss.loss_map import LossMap, map_losses
 from training.laws.selections.learning_curves import LearningCurve
+from training.laws.uncertainty.interval import Interval, percentile_interval
 
 FLOORS = ("E", "e")
 """How forms call the loss that no scale removes."""

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from scoring.errors import InputError, bad_value
 from training.laws.cautions import Caution
 from training.laws.form import Array
-from training.laws.interval import Interval, level_checked
 from training.laws.selections.equal_loss import ln_law, powers, scaled
 from training.laws.selections.learning_curves import LearningCurve
+from training.laws.uncertainty.interval import Interval, level_checked
 
 POINTS = 400
 """Scales at which the gap is looked at; two crossings between neighbours are missed."""

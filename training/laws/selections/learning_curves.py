@@ -27,7 +27,7 @@ from training.laws.selections.noise_draws import (
     refit_losses,
     unit_names,
 )
-from training.laws.uncertainty import Bootstrap
+from training.laws.uncertainty.bootstrap import Bootstrap
 
 Inputs = Mapping[str, npt.ArrayLike]
 

@@ -25,9 +25,9 @@ from scoring.errors import InputError
 from training.laws.cautions import Caution
 from training.laws.form import Array
 from training.laws.inputs import complete
-from training.laws.interval import Interval, percentile_interval
 from training.laws.selections.equal_loss import ln_factors, powers, scaled
 from training.laws.selections.learning_curves import LearningCurve
+from training.laws.uncertainty.interval import Interval, percentile_interval
 
 Reach = Literal["measured", "extrapolated", "beyond the base law"]
 

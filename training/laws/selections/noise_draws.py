@@ -24,10 +24,10 @@ import numpy as np
 import numpy.typing as npt
 
 from training.laws.fit import Fit
+from training.laws.fitting.problem import Problem
+from training.laws.fitting.solve import solve
 from training.laws.form import Array
-from training.laws.problem import Problem
-from training.laws.solve import solve
-from training.laws.uncertainty import Bootstrap
+from training.laws.uncertainty.bootstrap import Bootstrap
 
 Labels = npt.NDArray[np.str_]
 

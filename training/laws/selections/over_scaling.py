@@ -9,7 +9,7 @@ import numpy as np
 
 from scoring.errors import InputError, bad_value
 from training.laws.cautions import Caution
-from training.laws.interval import Interval, percentile_interval
+from training.laws.uncertainty.interval import Interval, percentile_interval
 
 FEWEST = 5
 

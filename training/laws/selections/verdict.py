@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.laws.cautions import Caution, few_runs
-from training.laws.interval import Interval, percentile_interval
 from training.laws.selections.learning_curves import LearningCurve
 from training.laws.selections.seed_noise import SeedNoise, seed_noise
+from training.laws.uncertainty.interval import Interval, percentile_interval
 from training.studies.paired import Verdict
 
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.laws.quantities import digits, percent, size, with_interval
 from training.laws.selections.crossing import Crossings
 from training.laws.selections.learning_curves import LearningCurve
 from training.laws.selections.multipliers import Multiplier
 from training.laws.selections.verdict import Gap
+from training.laws.words.quantities import digits, percent, size, with_interval
 
 if TYPE_CHECKING:
     from training.laws.selections.comparison import SelectionResult

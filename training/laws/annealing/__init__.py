@@ -1,0 +1,1 @@
+"""Loss curves under learning-rate schedules."""

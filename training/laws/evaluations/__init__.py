@@ -1,0 +1,1 @@
+"""Scores of models on benchmarks: their components, ranks over scales, signal and noise."""

@@ -1,0 +1,1 @@
+"""How a law is fitted: objective, problem, minimiser."""

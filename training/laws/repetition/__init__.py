@@ -1,0 +1,1 @@
+"""Repeated data: the best size and epochs, and how much to keep."""

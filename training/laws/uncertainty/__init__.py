@@ -1,0 +1,1 @@
+"""How well a law is known: intervals by bootstrap, profile and curvature."""

@@ -1,0 +1,1 @@
+"""What a law says, in words and numbers."""
