@@ -25,13 +25,13 @@ import torch
 
 from benchmarks.record import data_file, write_record
 from training.laws.catalog import form_named
-from training.laws.delta_method import natural_samples
 from training.laws.fit import Fit, Outliers, fit
+from training.laws.fitting.objective import Objective
+from training.laws.fitting.solve import solve
 from training.laws.form import Array
-from training.laws.objective import Objective
 from training.laws.run_table import read_run_table
-from training.laws.solve import solve
-from training.laws.uncertainty import bootstrap
+from training.laws.uncertainty.bootstrap import bootstrap
+from training.laws.uncertainty.delta_method import natural_samples
 
 DELTA, SCALE = 1e-3, 1e4
 GRID = {

@@ -28,13 +28,13 @@ from scoring.errors import InputError
 from training.cell_data import DataRequest
 from training.laws.catalog import form_named
 from training.laws.fit import fit
-from training.laws.interval import Interval
 from training.laws.loss_to_loss.loss_map import relate
 from training.laws.loss_to_loss.map_bootstrap import bootstrap_map
 from training.laws.loss_to_loss.pairing import Series
 from training.laws.loss_to_loss.prediction import PredictionTable, predict_held_out
 from training.laws.run_table import RunTable, read_run_table
-from training.laws.uncertainty import bootstrap
+from training.laws.uncertainty.bootstrap import bootstrap
+from training.laws.uncertainty.interval import Interval
 from training.pretraining.corpus import CorpusRequest
 from training.studies.scaling_sweep import scaling_sweep
 

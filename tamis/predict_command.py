@@ -50,8 +50,8 @@ def predict(
 
     Every number has its interval, and says whether it lies among the runs that the law was fitted to.
     """
-    from training.laws.interval import level_checked
     from training.laws.law_file import load_law
+    from training.laws.uncertainty.interval import level_checked
 
     level_checked(level)
     if not (at or budget or solve):
@@ -146,8 +146,8 @@ def _show(document: dict[str, Any]) -> None:
     from scoring.reports.section import Listing
     from tamis.grid import console
     from tamis.show_report import show_listing
-    from training.laws.interval import Interval
-    from training.laws.quantities import digits, with_interval
+    from training.laws.uncertainty.interval import Interval
+    from training.laws.words.quantities import digits, with_interval
 
     screen, level = console(), document["level"]
     of = document["about"]
@@ -192,7 +192,7 @@ def _show(document: dict[str, Any]) -> None:
 
 
 def _where(row: dict[str, Any]) -> str:
-    from training.laws.quantities import digits
+    from training.laws.words.quantities import digits
 
     if row["inside"]:
         return "yes"
