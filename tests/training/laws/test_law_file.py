@@ -51,7 +51,7 @@ def test_a_law_comes_back_as_it_was(form, name, tmp_path):
 
 def test_a_law_read_again_can_be_used(tmp_path):
     law = law_of(form_named("chinchilla"))
-    save_law(tmp_path / "a" / "law.json", law)
+    save_law(tmp_path / "law.json", law)
     back = load_law(tmp_path)
     assert back.resampled is None
     assert compute_optimal(back.fitted, 1e21).N == compute_optimal(law, 1e21).N
