@@ -77,6 +77,10 @@ def fit(
     budget: Annotated[
         str | None, typer.Option(help="Compute budgets whose best model size is wanted: 1e21,1e22.")
     ] = None,
+    isoflop: Annotated[
+        bool,
+        typer.Option("--isoflop", help="Also the best size on curves of equal compute; runs must share C."),
+    ] = False,
     profile: Annotated[
         str | None, typer.Option(help="Parameters whose profile is wanted, joined by commas, or all.")
     ] = None,
@@ -139,6 +143,8 @@ def fit(
         raise InputError(f"{OWNER}: --from and --to are needed together.")
     if source is not None and base is not None:
         raise InputError(f"{OWNER}: --base and --from answer different questions; give one of them.")
+    if isoflop and (source is not None or base is not None):
+        raise InputError(f"{OWNER}: --isoflop goes with a law, not with --from or --base.")
     if resamples < 20:
         raise bad_value("--resamples", OWNER, resamples, "at least 20")
     if seed < 0:
@@ -187,7 +193,7 @@ def fit(
             objective=objective, delta=delta,  # type: ignore[arg-type]
             outliers=Outliers(drop_highest, _ratio(ratio)), budgets=read_budgets(budget, OWNER),
             profiles=profile.split(",") if profile else (), groups=groups, starts=starts, pooled=pooled,
-            all_steps=all_steps, **shared,
+            all_steps=all_steps, isoflop=isoflop, **shared,
         )  # fmt: skip
         report = law_report(found, request, source=table.name, show_progress=not quiet)
     if out is not None:

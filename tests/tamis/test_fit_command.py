@@ -353,3 +353,51 @@ def test_a_corpus_of_one_run_does_not_keep_the_others_from_their_laws(tmp_path: 
     done = tamis("fit", path, "--metric", "loss", *QUICK)
     assert done.exit_code == 0 and "at least 2 runs: 'loss of lonely'" in done.output, done.output
     assert "Loss of web" in done.output
+
+
+def test_curves_of_equal_compute_of_a_published_grid(data_dir: Path, tmp_path: Path) -> None:
+    """Porian et al. 2024, unweighted: exponents of their points within 0.005 of those of their optima."""
+    folder = data_dir / "scaling" / "porian_isoflop"
+    setting = "rw|base|short|chinchilla|standard|val"
+    done = tamis(
+        "fit", folder / "isoflop_points_refinedweb.csv", "--column", "N=params", "--column", "D=tokens", "--column",
+        "C=flops", "--column", "corpus=setting", "--where", f"corpus={setting}", "--metric", "loss", *QUICK,
+        "--isoflop", "--json", "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    (name,) = (each for each in json.loads(done.output)["sections"] if "isoflop" in each)
+    found = json.loads(done.output)["sections"][name]
+    published = {
+        row["setting"]: row for row in csv.read_csv(folder / "published_exponents_refinedweb.csv").to_pylist()
+    }
+    value, low, high = found["exponent"]
+    assert low < value < high and value == pytest.approx(published[setting]["a_basic"], abs=0.005)
+    assert all(found["inside"]) and len(found["C"]) == 12
+    assert (tmp_path / "out" / f"{name}.png").is_file()
+
+
+def test_budgets_agree_up_to_rounding_and_must_be_shared(tmp_path: Path) -> None:
+    rows = []
+    for C in (1e18, 1e19, 1e20, 1e21):
+        for N in np.sqrt(C / 6) * np.geomspace(0.1 if C < 1e21 else 1.5, 10, 7):
+            D = np.round(C / (6 * N) / 2**14) * 2**14
+            rows.append(f"{N},{D},{1.7 + 400 / N**0.34 + 400 / D**0.34}")
+    path = write(tmp_path / "grid.csv", [*rows, "1e8,1e9,3.1"])
+    done = tamis("fit", path, "--metric", "loss", *QUICK, "--isoflop", "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.output)["sections"]["loss-isoflop"]
+    assert found["C"] == pytest.approx([1e18, 1e19, 1e20, 1e21], rel=1e-3)
+    assert found["inside"] == [True, True, True, False], "the last curve begins beyond its best size"
+    assert found["exponent"][0] == pytest.approx(0.5, abs=0.02), (
+        "equal exponents: N* grows as C to the power 1/2"
+    )
+    said = " ".join(tamis("fit", path, "--metric", "loss", *QUICK, "--isoflop").output.split())
+    assert "1 run at 1 other budget of fewer than 3 sizes" in said and "may lie beyond: C = 1e21." in said
+    alone = tamis(
+        "fit", write(tmp_path / "none.csv", chinchilla_rows()), "--metric", "loss", *QUICK, "--isoflop"
+    )
+    assert (
+        alone.exit_code == 2
+        and "no curves of equal compute" in alone.output
+        and alone.output.count("\n") == 1
+    )

@@ -16,6 +16,10 @@ from training.laws.uncertainty.interval import Interval, level_checked
 Method = Literal["parabola", "akima"]
 FINENESS = 100
 """Points of the search grid between two neighbouring runs."""
+ROUNDED = 1e-3
+"""Budgets that differ by less, relative to each other, are one: 6 N D of whole numbers of tokens."""
+LEAST_SIZES = 3
+"""A curve of fewer has no minimum to speak of."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,22 @@ class PowerExponent:
         return found
 
 
+def shared_budgets(C: npt.ArrayLike, tolerance: float = ROUNDED) -> Array:
+    """C (N,) with the median of its budget for every run; a budget reaches from its least C to 1 + tolerance times it.
+
+    The same under permuted runs. Values that are not positive and finite are an error.
+    """
+    given = np.asarray(C, dtype=np.float64)
+    checked({"C": given}, np.ones(len(given)), ("C",), False)
+    order = np.argsort(given, kind="stable")
+    found, first = np.empty_like(given), 0
+    for end in range(1, len(order) + 1):
+        if end == len(order) or given[order[end]] > given[order[first]] * (1 + tolerance):
+            found[order[first:end]] = np.median(given[order[first:end]])
+            first = end
+    return found
+
+
 def isoflop_optima(
     C: npt.ArrayLike, N: npt.ArrayLike, loss: npt.ArrayLike, method: Method = "akima"
 ) -> IsoflopOptima:
@@ -65,7 +85,7 @@ def isoflop_optima(
     for budget in budgets:
         on = columns["C"] == budget
         sizes, which = np.unique(columns["N"][on], return_inverse=True)
-        if len(sizes) < 3:
+        if len(sizes) < LEAST_SIZES:
             raise InputError(
                 f"isoflop_optima: at least 3 model sizes per budget, C = {budget:.4g} has {len(sizes)}."
             )

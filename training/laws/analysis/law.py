@@ -14,6 +14,7 @@ from scoring.errors import InputError, bad_value, name_some, unknown_name
 from scoring.progress import progress
 from scoring.reports.folder import Report
 from scoring.reports.section import Section
+from training.laws.analysis.isoflop import isoflop_section
 from training.laws.analysis.law_rows import compute_factor, law_inputs, law_outcome, repeated_runs
 from training.laws.analysis.law_tables import held_out_listing, optima_listing, parameters_listing
 from training.laws.analysis.names import KIND, ends, file_stem
@@ -22,6 +23,7 @@ from training.laws.evaluation import Evaluation, evaluate
 from training.laws.fit import Fit, Outliers, fit
 from training.laws.fitting.objective import Name, Objective
 from training.laws.form import Form
+from training.laws.isoflop import LEAST_SIZES
 from training.laws.law_file import save_law
 from training.laws.optimal import Optimum, compute_optimal
 from training.laws.run_table import RunTable
@@ -55,6 +57,7 @@ class LawRequest:
         groups: Column whose equal values are resampled as a whole.
         pooled: One law for all corpora together.
         all_steps: Use every step of a run, not the last one alone.
+        isoflop: Look for the best size on every curve of equal compute too, of all runs below ``below``.
     """
 
     law: str | Form = "chinchilla"
@@ -73,6 +76,7 @@ class LawRequest:
     level: float = 0.95
     pooled: bool = False
     all_steps: bool = False
+    isoflop: bool = False
 
     def form(self, table: RunTable) -> Form:
         """The law, with what is frozen and tied."""
@@ -128,6 +132,7 @@ def law_report(
     alone = sorted(cell for cell, count in counts.items() if count < LEAST_RUNS)
     alone = alone if len(alone) < len(counts) else []
     cells = sorted(set(counts) - set(alone))
+    curves = _isoflop_sections(rows, cells, request) if request.isoflop else []
     found = []
     with progress("fitting", len(cells), "laws", show_progress) as advance:
         for corpus, metric in cells:
@@ -150,7 +155,24 @@ def law_report(
     if alone:
         named = name_some((_named(*cell) for cell in alone), 5)
         preamble.append(f"not fitted, as a law needs at least {LEAST_RUNS} runs: {named}")
-    return Report(KIND, _title(form, found), preamble, about, [_section(law) for law in found])
+    return Report(KIND, _title(form, found), preamble, about, [*(_section(law) for law in found), *curves])
+
+
+def _isoflop_sections(rows: RunTable, cells: Sequence[tuple[str, str]], request: LawRequest) -> list[Section]:
+    found = []
+    for corpus, metric in cells:
+        mine = (rows["corpus"] == corpus) & (rows["metric"] == metric)
+        if request.below is not None:
+            mine &= rows["C"] < request.below
+        if mine.any():
+            name = _named(corpus, metric)
+            found.append(isoflop_section(rows.rows(mine), name, corpus, metric, request.level))
+    sections = [section for section in found if section is not None]
+    if not sections:
+        raise InputError(
+            f"laws: there are no curves of equal compute, as no C has runs of {LEAST_SIZES} sizes or more."
+        )
+    return sections
 
 
 def _law_of(
