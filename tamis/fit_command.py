@@ -72,7 +72,15 @@ def fit(
         str | None, typer.Option(metavar="LOW:HIGH", help="Only runs with D / N between these.")
     ] = None,
     below: Annotated[
-        float | None, typer.Option(help="Fit on runs of less compute than this, and predict the others.")
+        str | None,
+        typer.Option(
+            help="Fit on runs of less compute than this, and predict the others; of several, 1e19,1e20, the law is of "
+            "the largest, and a table tells the errors below each."
+        ),
+    ] = None,
+    versus: Annotated[
+        str | None,
+        typer.Option(help="With --below: other laws to compare with on the runs held out, joined by commas."),
     ] = None,
     budget: Annotated[
         str | None, typer.Option(help="Compute budgets whose best model size is wanted: 1e21,1e22.")
@@ -135,6 +143,7 @@ def fit(
     By default one law per corpus and metric. With --from and --to the losses of one corpus predict those of another;
     with --base learning curves are compared.
     """
+    from scoring.call_syntax import split_commas
     from scoring.reports.folder import check_folder
     from tamis.show_report import show_report
     from training.laws.analysis.names import KIND
@@ -143,6 +152,13 @@ def fit(
         raise InputError(f"{OWNER}: --from and --to are needed together.")
     if source is not None and base is not None:
         raise InputError(f"{OWNER}: --base and --from answer different questions; give one of them.")
+    cutoffs = read_budgets(below, OWNER, "--below")
+    if versus and not cutoffs:
+        raise InputError(f"{OWNER}: --versus compares laws on the runs that --below holds out; give both.")
+    if (versus or len(cutoffs) > 1) and (source is not None or base is not None):
+        raise InputError(
+            f"{OWNER}: --versus and several budgets go with a law, not with --from or --base."
+        )
     if isoflop and (source is not None or base is not None):
         raise InputError(f"{OWNER}: --isoflop goes with a law, not with --from or --base.")
     if resamples < 20:
@@ -151,14 +167,17 @@ def fit(
         raise bad_value("--seed", OWNER, seed, "at least 0")
     series = [_series(text, option) for text, option in ((source, "--from"), (target, "--to")) if text]
     metrics = (metric or "").split(",") if metric else [each.metric for each in series]
-    found = _table(table, law or "chinchilla", metrics, column, where, groups)
+    rivals = split_commas(versus or "")
+    found = _table(table, [law or "chinchilla", *rivals], metrics, column, where, groups)
     if (series or base is not None) and found.names("corpus") == [""]:
         raise InputError(
             f"{OWNER}: {table} has no corpora to compare; say which column holds them, --column corpus=COLUMN."
         )
     if out is not None:
         check_folder(out, KIND, OWNER, None, overwrite)
-    shared: dict[str, Any] = {"below": below, "resamples": resamples, "seed": seed, "level": level}
+    shared: dict[str, Any] = {
+        "below": max(cutoffs, default=None), "resamples": resamples, "seed": seed, "level": level,
+    }  # fmt: skip
     report: Report
     if series:
         from training.laws.analysis.loss_to_loss import MapRequest, loss_to_loss_report
@@ -185,7 +204,8 @@ def fit(
         )
         report = selection_report(found, chosen, source=table.name)
     else:
-        from training.laws.analysis.law import LawRequest, law_report
+        from training.laws.analysis.law import law_report
+        from training.laws.analysis.law_request import LawRequest
         from training.laws.fit import Outliers
 
         request = LawRequest(
@@ -193,7 +213,8 @@ def fit(
             objective=objective, delta=delta,  # type: ignore[arg-type]
             outliers=Outliers(drop_highest, _ratio(ratio)), budgets=read_budgets(budget, OWNER),
             profiles=profile.split(",") if profile else (), groups=groups, starts=starts, pooled=pooled,
-            all_steps=all_steps, isoflop=isoflop, **shared,
+            all_steps=all_steps, isoflop=isoflop, versus=rivals,
+            cutoffs=cutoffs if rivals or len(cutoffs) > 1 else (), **shared,
         )  # fmt: skip
         report = law_report(found, request, source=table.name, show_progress=not quiet)
     if out is not None:
@@ -205,7 +226,7 @@ def fit(
 
 def _table(
     path: Path,
-    law: str,
+    laws: list[str],
     metrics: list[str],
     columns: list[str] | None,
     where: list[str] | None,
@@ -221,8 +242,10 @@ def _table(
         study = study.with_metrics(metrics) if metrics else study
         return study.where(**equal) if equal else study
     there = columns_of(path)
-    form = form_of(law, dict.fromkeys([*there, *mapping, "N", "D", "C", "M"]))
-    named = [*equal, *([groups] if groups else []), *(form.inputs if law not in FORMS else ())]
+    columns_there = dict.fromkeys([*there, *mapping, "N", "D", "C", "M"])
+    forms = [(law, form_of(law, columns_there)) for law in laws]
+    read = [name for law, form in forms if law not in FORMS for name in form.inputs]
+    named = [*equal, *([groups] if groups else []), *read]
     mapping = {name: name for name in named if name in there} | mapping
     table = read_run_table(path, mapping, metrics or None)
     return table.where(**equal) if equal else table
@@ -254,12 +277,12 @@ def _ratio(text: str | None) -> tuple[float, float]:
         raise bad_value("--ratio", OWNER, text, "LOW:HIGH, such as 5:200") from None
 
 
-def read_budgets(text: str | None, owner: str) -> list[float]:
+def read_budgets(text: str | None, owner: str, option: str = "--budget") -> list[float]:
     """``1e21,1e22`` as numbers."""
     try:
         found = [float(each) for each in (text or "").split(",") if each]
     except ValueError:
-        raise bad_value("--budget", owner, text, "numbers such as 1e21,1e22") from None
+        raise bad_value(option, owner, text, "numbers such as 1e21,1e22") from None
     if any(not 0 < each < float("inf") for each in found):
-        raise bad_value("--budget", owner, text, "numbers above 0")
+        raise bad_value(option, owner, text, "numbers above 0")
     return found

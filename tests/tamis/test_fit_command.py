@@ -215,6 +215,12 @@ def test_the_same_call_may_write_again_another_may_not(runs: Path, fitted: Path,
         (("--tie", "B=A"), "has units"),
         (("--objective", "hubr"), "Did you mean 'huber'"),
         (("--below", "1e30"), "all are below"),
+        (("--below", "1e19,many"), "--below must be numbers such as 1e21"),
+        (("--below", "1e10,1e20"), "0 are below"),
+        (("--versus", "chinchilla"), "give both"),
+        (("--below", "1e20", "--versus", "chinchila"), "Did you mean 'chinchilla'"),
+        (("--below", "1e19,1e20", "--base", "web"), "go with a law"),
+        (("--isoflop", "--base", "web"), "--isoflop goes with a law"),
         (("--budget", "many"), "numbers such as 1e21"),
         (("--profile", "gamma"), "profile must be one of"),
         (("--ratio", "a:b"), "LOW:HIGH"),
@@ -401,3 +407,36 @@ def test_budgets_agree_up_to_rounding_and_must_be_shared(tmp_path: Path) -> None
         and "no curves of equal compute" in alone.output
         and alone.output.count("\n") == 1
     )
+
+
+def test_laws_are_compared_below_several_budgets(runs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = tamis(
+        "fit", runs, *NAMED, *QUICK, "--where", "data=web", "--law", "kaplan_offset", "--versus",
+        "power_offset,broken_power(breaks=1)", "--below", "1e21,1e20", "--json", "--out", out,
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    sections = json.loads(done.output)["sections"]
+    rows = sections["web-val_loss-extrapolation"]["rows"]
+    laws = ["kaplan_offset", "power_offset", "broken_power(breaks=1)"]
+    assert [(row["below"], row["form"]) for row in rows] == [(C, law) for C in (1e20, 1e21) for law in laws]
+    held = sections["web-val_loss"]["held_out"]
+    assert rows[3]["mean_error"] == held["mean_error"] and rows[3]["tested"] == len(held["actual"]), (
+        "the law saved is that of the largest budget"
+    )
+    assert all(rows[at]["mean_error"] < rows[at + 1]["mean_error"] for at in (0, 3)), (
+        "the planted law errs less"
+    )
+    report = (out / "report.md").read_text()
+    assert "kaplan_offset errs least below every one of the 2 budgets" in report.replace("\\", "")
+    assert (out / "web-val_loss-extrapolation.png").is_file()
+
+
+def test_a_law_alone_is_judged_below_several_budgets(runs: Path) -> None:
+    done = tamis(
+        "fit", runs, *NAMED, *QUICK, "--where", "data=web", "--tie", "beta=alpha", "--below", "1e20,1e21", "--groups",
+        "width", "--json",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    rows = json.loads(done.output)["sections"]["web-val_loss-extrapolation"]["rows"]
+    assert [row["form"] for row in rows] == ["chinchilla with beta=alpha"] * 2

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from scoring.errors import InputError, bad_value
 from training.laws.cautions import Caution
@@ -47,12 +48,14 @@ def extrapolation_table(
     level: float = 0.95,
     resamples: int = 200,
     seed: int = 0,
+    groups: npt.ArrayLike | None = None,
     **options: Any,
 ) -> list[Extrapolation]:
     """Every form fitted to the runs of compute C < ``below``, for every budget: rows by budget, then form.
 
     The table holds one corpus, split and metric. Forms go by the names they are given. The input ``x`` of a
-    form in one variable (``power_offset``) is the compute.
+    form in one variable (``power_offset``) is the compute, unless the table has a column of that name; what else forms
+    read are its columns too. ``groups`` names for every row what is resampled as a whole.
     ``resamples`` = 0 leaves the intervals out; ``options`` go to :func:`~training.laws.fit.fit`. A budget with no run
     on one side of it is an error.
     """
@@ -70,13 +73,18 @@ def extrapolation_table(
         )
     C = np.asarray(columns["C"], dtype=np.float64)
     columns["x"] = C
+    read = {name for form in forms.values() for name in form.inputs} - {"N", "D", "C"}
+    columns |= {name: table[name].astype(np.float64) for name in sorted(read) if name in table.columns}
+    labels = None if groups is None else np.asarray(groups)
     found = []
     for budget in below:
         for name, form in forms.items():
             judged = evaluate(form, columns, table["value"], below=budget, seed=seed, **options)
             cautions, inside = judged.fitted.cautions, float("nan")
             if resamples:
-                drawn = bootstrap(judged.fitted, resamples, seed=seed)
+                drawn = bootstrap(
+                    judged.fitted, resamples, groups=None if labels is None else labels[budget > C], seed=seed
+                )
                 _, low, high = drawn.predict(judged.inputs, level)
                 inside = float(((low <= judged.actual_T) & (judged.actual_T <= high)).mean())
                 cautions = (*cautions, *drawn.cautions)

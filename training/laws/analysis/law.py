@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scoring.errors import InputError, bad_value, name_some, unknown_name
+from scoring.errors import InputError, bad_value, name_some
 from scoring.progress import progress
 from scoring.reports.folder import Report
 from scoring.reports.section import Section
+from training.laws.analysis.extrapolation import extrapolation_section
 from training.laws.analysis.isoflop import isoflop_section
+from training.laws.analysis.law_request import LawRequest
 from training.laws.analysis.law_rows import compute_factor, law_inputs, law_outcome, repeated_runs
 from training.laws.analysis.law_tables import held_out_listing, optima_listing, parameters_listing
 from training.laws.analysis.names import KIND, ends, file_stem
-from training.laws.catalog import form_of
 from training.laws.evaluation import Evaluation, evaluate
-from training.laws.fit import Fit, Outliers, fit
-from training.laws.fitting.objective import Name, Objective
+from training.laws.fit import Fit, fit
+from training.laws.fitting.objective import Objective
 from training.laws.form import Form
 from training.laws.isoflop import LEAST_SIZES
 from training.laws.law_file import save_law
@@ -41,56 +42,6 @@ LEAST_RUNS = 2
 """With one there is nothing to resample."""
 MOST_DRAWN = 6
 """Parameters of which pairs are drawn."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LawRequest:
-    """How laws are fitted.
-
-    Attributes:
-        law: A name of the catalogue, a call with options, a formula, or a form.
-        freeze, tie: See :meth:`~training.laws.form.Form.frozen` and ``tied``.
-        objective, delta, starts, outliers: See :func:`~training.laws.fit.fit`.
-        below: Fit on the runs with compute below this and predict the others.
-        budgets: Compute budgets whose best model size is wanted.
-        profiles: Parameters whose profile is wanted; ``all`` for all.
-        groups: Column whose equal values are resampled as a whole.
-        pooled: One law for all corpora together.
-        all_steps: Use every step of a run, not the last one alone.
-        isoflop: Look for the best size on every curve of equal compute too, of all runs below ``below``.
-    """
-
-    law: str | Form = "chinchilla"
-    freeze: Mapping[str, float] = field(default_factory=dict)
-    tie: Mapping[str, str] = field(default_factory=dict)
-    objective: Name = "huber"
-    delta: float = 1e-3
-    outliers: Outliers = field(default_factory=Outliers)
-    below: float | None = None
-    budgets: Sequence[float] = ()
-    profiles: Sequence[str] = ()
-    groups: str | None = None
-    resamples: int = 1_000
-    starts: int = 48
-    seed: int = 0
-    level: float = 0.95
-    pooled: bool = False
-    all_steps: bool = False
-    isoflop: bool = False
-
-    def form(self, table: RunTable) -> Form:
-        """The law, with what is frozen and tied."""
-        numbers = [name for name in (*table.columns, "M") if name not in ("run", "value")]
-        form = form_of(self.law, numbers) if isinstance(self.law, str) else self.law
-        form = form.frozen(**self.freeze).tied(**self.tie)
-        for name in self.profiles:
-            if name != "all" and name not in [p.name for p in form.free]:
-                raise unknown_name("profile", f"form {form.name}", name, [p.name for p in form.free])
-        if self.budgets and form.optimum is None:
-            raise InputError(
-                f"form {form.name}: it has no compute-optimal model size, so no budgets can be given."
-            )
-        return form
 
 
 @dataclass(frozen=True)
@@ -132,11 +83,16 @@ def law_report(
     alone = sorted(cell for cell, count in counts.items() if count < LEAST_RUNS)
     alone = alone if len(alone) < len(counts) else []
     cells = sorted(set(counts) - set(alone))
-    curves = _isoflop_sections(rows, cells, request) if request.isoflop else []
+    others = _isoflop_sections(rows, cells, request) if request.isoflop else []
+    rivals = request.rivals(rows) if request.cutoffs else {}
     found = []
     with progress("fitting", len(cells), "laws", show_progress) as advance:
         for corpus, metric in cells:
             mine = rows.rows((rows["corpus"] == corpus) & (rows["metric"] == metric))
+            if rivals:
+                others.append(
+                    extrapolation_section(mine, _named(corpus, metric), corpus, metric, rivals, request)
+                )
             found.append(_law_of(mine, form, request, corpus, metric, source))
             advance(1)
     about: dict[str, Any] = {
@@ -155,7 +111,7 @@ def law_report(
     if alone:
         named = name_some((_named(*cell) for cell in alone), 5)
         preamble.append(f"not fitted, as a law needs at least {LEAST_RUNS} runs: {named}")
-    return Report(KIND, _title(form, found), preamble, about, [*(_section(law) for law in found), *curves])
+    return Report(KIND, _title(form, found), preamble, about, [*(_section(law) for law in found), *others])
 
 
 def _isoflop_sections(rows: RunTable, cells: Sequence[tuple[str, str]], request: LawRequest) -> list[Section]:
