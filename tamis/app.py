@@ -81,6 +81,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+AT_ONCE = ("fit", "predict", "report", "show", "list_")
+"""Commands that keep nothing between calls; the others resume."""
 OUT_OF_MEMORY = (
     "tamis: not enough memory; give a smaller --batch-size, a smaller model, or smaller options of the scorers, "
     "such as dim."
@@ -112,7 +114,8 @@ def command_of(parent: typer.Typer, function: Callable[P, T]) -> Callable[P, T]:
         try:
             return function(*args, **kwargs)
         except KeyboardInterrupt:
-            typer.echo("\ntamis: interrupted; the same command continues where it stopped.", err=True)
+            does = "starts anew" if function.__name__ in AT_ONCE else "continues where it stopped"
+            typer.echo(f"\ntamis: interrupted; the same command {does}.", err=True)
             raise typer.Exit(130) from None
         except BrokenPipeError:
             # Whoever reads us, such as head, has seen enough; what is still buffered must not complain at exit.
