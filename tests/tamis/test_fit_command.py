@@ -118,7 +118,34 @@ def test_what_it_takes_to_reach_a_loss(fitted: Path) -> None:
     back = load_law(law).fitted.predict({"N": 1e9, "D": row["value"]})
     assert back == pytest.approx(2.6)
     said = tamis("predict", law, "--solve", "D", "--reach", "1.0", "--at", "N=1e9")
-    assert said.exit_code == 0 and "never reached" in said.output
+    assert said.exit_code == 0 and "never reached at N = 1e9 by the law, whatever D, nor by" in said.output
+    assert "floor" not in said.output and "Outside the runs" not in said.output, "there is no number to doubt"
+
+
+def test_what_some_refits_reach_is_not_out_of_reach(fitted: Path) -> None:
+    """Just below the law's own floor at this size lie those of many of its refits."""
+    path = fitted / "web-val_loss.law.json"
+    law = load_law(path)
+    assert law.resampled is not None
+    at = {"N": np.array(1e9), "D": np.array(1e30)}
+    floors_B = np.exp(law.fitted.form.ln_prediction(law.resampled.samples, at))
+    own = float(law.fitted.predict({"N": 1e9, "D": 1e30}))
+    assert floors_B.min() < own
+    for outcome, words in ((own - 1e-4 * own, "its refits"), (0.5 * floors_B.min(), "nor by its refits")):
+        arguments = ("--solve", "D", "--reach", outcome, "--at", "N=1e9")
+        row = json.loads(tamis("predict", path, *arguments, "--json").output)["reach"][0]
+        said = " ".join(tamis("predict", path, *arguments).output.split())
+        assert "never reached" in said and words in said
+        assert ("the runs do not say" in said) == (row["low"] != row["high"]) == (words == "its refits")
+
+
+def test_intervals_outside_the_runs_are_told_to_rest_on_the_law(fitted: Path) -> None:
+    law = fitted / "web-val_loss.law.json"
+    for inside, asked in (
+        (True, ("--at", "N=1e9,D=2e10")), (False, ("--at", "C=1e26,M=20")), (False, ("--budget", "1e26")),
+    ):  # fmt: skip
+        said = " ".join(tamis("predict", law, *asked).output.split())
+        assert ("only if the law goes on as it is" in said) != inside
 
 
 def test_held_out_runs_are_judged(runs: Path, tmp_path: Path) -> None:
@@ -440,3 +467,14 @@ def test_a_law_alone_is_judged_below_several_budgets(runs: Path) -> None:
     assert done.exit_code == 0, done.output
     rows = json.loads(done.output)["sections"]["web-val_loss-extrapolation"]["rows"]
     assert [row["form"] for row in rows] == ["chinchilla with beta=alpha"] * 2
+
+
+def test_an_interrupted_fit_claims_nothing_that_it_kept(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.laws.analysis.law.law_report", interrupted)
+    done = tamis("fit", runs, *NAMED, *QUICK)
+    assert (
+        done.exit_code == 130 and done.output.strip() == "tamis: interrupted; the same command starts anew."
+    )
