@@ -29,8 +29,17 @@ def covariance(fitted: Fit) -> Array:
 
     That of an M-estimator with residuals of one spread: E psi^2 / (E psi')^2 (J'J)^-1 n / (n - p) (Huber and Ronchetti
     2009, section 7.6). Infinite with no more runs than parameters. Directions that the runs do not see come out as
-    very large: the information along them counts as 1e-15 of the largest, however little it is.
+    very large: information below 1e-15 of the largest is rounding and counts as 1e-18 of it, so that runs of little
+    noise say nothing along them either.
     """
+    factor = covariance_factor(fitted)
+    if not np.isfinite(factor).all():
+        return factor
+    return np.asarray(factor @ factor.T)
+
+
+def covariance_factor(fitted: Fit) -> Array:
+    """F (P, P) with ``covariance`` = F F'; |g F| is exact where g' F F' g would cancel. Infinite where that is."""
     inside = np.array([p.name not in fitted.at_bounds for p in fitted.form.free])
     runs, size = fitted.runs, int(inside.sum())
     found = np.zeros((len(inside), len(inside)))
@@ -45,8 +54,9 @@ def covariance(fitted: Fit) -> Array:
         fitted.problem.jacobian(fitted.theta_P)[:, inside] * np.sqrt(fitted.relative_weights_N)[:, None]
     )
     seen, axes = np.linalg.eigh(jacobian.T @ jacobian)
-    information = axes / np.maximum(seen, max(1e-15 * seen[-1], UNSEEN)) @ axes.T
-    found[np.ix_(inside, inside)] = square / slope**2 * information * runs / (runs - size)
+    seen = np.where(seen > 1e-15 * seen[-1], seen, 1e-18 * seen[-1])
+    spread = np.sqrt(square * runs / (runs - size)) / slope
+    found[np.ix_(inside, inside)] = spread * axes / np.sqrt(np.maximum(seen, UNSEEN))
     return found
 
 
@@ -109,8 +119,8 @@ def standard_error(fitted: Fit, function: Callable[[Array], Array]) -> Array:
     if not has_spare_runs(fitted):
         return np.full(values.shape[1:], np.inf)
     gradient = (values[:size] - values[size:]).T / (2 * moves)
-    spread_PP = covariance(fitted)[np.ix_(moved, moved)]
-    found = np.sqrt(np.maximum(((gradient @ spread_PP) * gradient).sum(-1), 0.0)).T
+    factor_PP = covariance_factor(fitted)[np.ix_(moved, moved)]
+    found = np.sqrt(((gradient @ factor_PP) ** 2).sum(-1)).T
     unseen = (np.abs(gradient[..., ~inside[moved]]) > UNMOVED).any(-1).T
     return np.asarray(np.where(unseen, np.inf, found))
 

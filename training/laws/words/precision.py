@@ -7,7 +7,7 @@ import numpy as np
 from training.laws.fit import Fit
 from training.laws.form import Array
 from training.laws.uncertainty.bootstrap import Bootstrap
-from training.laws.uncertainty.delta_method import covariance
+from training.laws.uncertainty.delta_method import covariance_factor
 
 
 def law_precision(fitted: Fit, boot: Bootstrap | None = None, level: float = 0.95) -> float:
@@ -21,10 +21,10 @@ def law_precision(fitted: Fit, boot: Bootstrap | None = None, level: float = 0.9
     from scipy.special import stdtrit
 
     jacobian = fitted.problem.jacobian(fitted.theta_P)
-    spread_PP = covariance(fitted)
-    if not np.isfinite(spread_PP).all():
+    factor_PP = covariance_factor(fitted)
+    if not np.isfinite(factor_PP).all():
         return float("nan")
-    spread: Array = np.sqrt(np.maximum(np.einsum("np,pq,nq->n", jacobian, spread_PP, jacobian), 0))
+    spread: Array = np.sqrt(((jacobian @ factor_PP) ** 2).sum(1))
     if not fitted.minimised.of_logs:
         spread = spread * np.exp(fitted.scales.outcome) / fitted.predict(fitted.inputs)
     freedom = max(1, fitted.runs - len(fitted.form.free))
