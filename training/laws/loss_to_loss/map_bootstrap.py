@@ -109,11 +109,11 @@ def bootstrap_map(
         source = _refit(loss_map.source_law, joined.source_rows, copies_BP, rng, starts, seed)
     if joined is not None and loss_map.target_law is not None:
         target = _refit(loss_map.target_law, joined.target_rows, copies_BP, rng, starts, seed)
-    E0 = source.samples["E"] if source else np.full(resamples, loss_map.E0)
+    E0 = source.known_samples("E") if source else np.full(resamples, loss_map.E0)
     if loss_map.floor_fitted:
         samples = _with_floor(loss_map, copies_BP, E0)
     else:
-        E1 = target.samples["E"] if target else np.full(resamples, loss_map.E1)
+        E1 = target.known_samples("E") if target else np.full(resamples, loss_map.E1)
         K, kappa = _regressions(loss_map, copies_BP, E0, E1)
         samples = {"K": K, "kappa": kappa, "E0": E0, "E1": E1}
     return MapBootstrap(loss_map, samples, source, seed)

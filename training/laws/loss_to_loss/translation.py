@@ -16,6 +16,8 @@ from training.laws.forms.kaplan import kaplan_offset
 from training.laws.inputs import complete
 from training.laws.loss_to_loss.loss_map import LossMap, mapped
 from training.laws.loss_to_loss.map_bootstrap import PARAMETERS, MapBootstrap, ends
+from training.laws.uncertainty.bootstrap import Bootstrap
+from training.laws.uncertainty.delta_method import is_known
 from training.laws.uncertainty.interval import Interval, level_checked, percentile_interval
 
 
@@ -38,7 +40,7 @@ class TranslatedLaw:
 
     of: MapBootstrap = field(repr=False)
     law: Fit = field(repr=False)
-    theta_BP: Array = field(repr=False)
+    source: Bootstrap = field(repr=False)
     samples: Mapping[str, Array] = field(repr=False)
     parameters: Mapping[str, float]
 
@@ -51,7 +53,16 @@ class TranslatedLaw:
     def derived(self, quantity: Callable[[Mapping[str, Array]], Array], level: float = 0.95) -> Interval:
         """Interval of what follows from the parameters, as of ``Bootstrap.derived``."""
         own = {name: np.array([value]) for name, value in self.parameters.items()}
-        return percentile_interval(float(np.ravel(quantity(own))[0]), quantity(self.samples), level)
+        value, one = float(np.ravel(quantity(own))[0]), self.of.loss_map
+
+        def of_source(p: Mapping[str, Array]) -> Array:
+            return quantity(
+                _translated(p, {name: np.full(len(p["E"]), getattr(one, name)) for name in PARAMETERS})
+            )
+
+        if not is_known(self.law, of_source):
+            return Interval(value, -np.inf, np.inf, level)
+        return percentile_interval(value, quantity(self.samples), level)
 
     def predict(
         self, inputs: Mapping[str, npt.ArrayLike], level: float = 0.95, noise: bool = True
@@ -63,7 +74,9 @@ class TranslatedLaw:
         level_checked(level)
         columns = complete(inputs, self.law.form.inputs)
         full = dict(zip(columns, np.broadcast_arrays(*columns.values())))
-        x = np.moveaxis(np.exp(predictions(self.law, self.theta_BP, full)), 0, -1)
+        found = np.exp(predictions(self.law, self.source.theta_BP, full))
+        known = self.source.known(lambda theta: predictions(self.law, theta, full))
+        x = np.moveaxis(np.where(known, found, np.nan), 0, -1)
         samples = mapped(x, *(self.of.samples[name] for name in PARAMETERS))
         if noise:
             samples = self.of.with_noise(samples, 3)
@@ -88,7 +101,7 @@ def translated_law(bootstrapped: MapBootstrap) -> TranslatedLaw:
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             samples = _translated(source.samples, bootstrapped.samples)
         parameters = translate(law.parameters, bootstrapped.loss_map)
-    return TranslatedLaw(bootstrapped, law, source.theta_BP, samples, parameters)
+    return TranslatedLaw(bootstrapped, law, source, samples, parameters)
 
 
 def _translated(law: Mapping[str, Array], loss_map: Mapping[str, Array]) -> dict[str, Array]:

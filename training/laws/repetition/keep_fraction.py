@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from scoring.errors import InputError, bad_value
 from training.laws.cautions import Caution
-from training.laws.fit import predictions
+from training.laws.fit import Fit, predictions
 from training.laws.form import Array
 from training.laws.forms.quality_quantity import merged_error
 from training.laws.inputs import complete
 from training.laws.uncertainty.bootstrap import Bootstrap
+from training.laws.uncertainty.delta_method import natural_samples
 from training.laws.uncertainty.interval import level_checked
 
 
@@ -33,7 +35,9 @@ class KeepFractions:
 
     ``low_KF`` and ``high_KF`` are percentile intervals of the law itself, without the noise of a new run.
     ``share_KF`` is the share of refits in which a fraction is the best for its budget: the refits of a bootstrap, so it
-    holds what the runs leave open and not that the law may be wrong for mixtures or budgets that nobody trained.
+    holds what the runs leave open and not that the law may be wrong for mixtures or budgets that nobody trained. Where
+    the runs say nothing of a fraction (a pool that nobody trained on) its interval is infinite, and with it unknown
+    none is the best at that budget in any refit.
     ``beyond_K`` are budgets of more samples than any run saw, or of more passes over the smallest selection.
     """
 
@@ -105,8 +109,13 @@ def best_keep_fraction(
         np.stack([merged_error(p, merged, budget, options["offset"]) for merged in some], -1)
         for p in (fitted.parameters, pools.samples)
     )
+
+    def errors(theta_KP: Array, merged: list[float]) -> Array:
+        return np.log(merged_error(natural_samples(fitted, theta_KP), merged, budget, options["offset"]))
+
+    known = np.stack([pools.known(partial(errors, merged=merged)) for merged in some], -1)
     beyond = _beyond([pools], [float(sizes[0])], budget)
-    return _compared(budget, unique / whole, predicted, samples, level, beyond, fitted.cautions)
+    return _compared(budget, unique / whole, predicted, samples, known, level, beyond, fitted.cautions)
 
 
 def best_selection(
@@ -127,7 +136,7 @@ def best_selection(
     if len({selection.fraction for selection in kept}) != len(kept) or len(kept) < 2:
         raise InputError("best_selection: at least 2 selections of different fractions are needed.")
     count = min(len(selection.law.theta_BP) for selection in kept)
-    predicted, samples = [], []
+    predicted, samples, known = [], [], []
     for selection in kept:
         fitted = selection.law.fitted
         given = {"D": budget, "U": np.full_like(budget, selection.unique)}
@@ -137,6 +146,7 @@ def best_selection(
         drawn = selection.law.theta_BP[rng.permutation(len(selection.law.theta_BP))[:count]]
         predicted.append(np.exp(predictions(fitted, fitted.theta_P[None], inputs))[0])
         samples.append(np.exp(predictions(fitted, drawn, inputs)))
+        known.append(selection.law.known(partial(_ln_law, fitted, inputs)))
     laws = [selection.law for selection in kept]
     cautions = [
         replace(caution, text=f"keep {selection.fraction:.3g}: {caution.text}")
@@ -145,9 +155,12 @@ def best_selection(
     ]
     beyond = _beyond(laws, [selection.unique for selection in kept], budget)
     fractions = np.array([selection.fraction for selection in kept])
-    return _compared(
-        budget, fractions, np.stack(predicted, -1), np.stack(samples, -1), level, beyond, cautions
-    )
+    predicted_KF, samples_BKF, known_KF = (np.stack(each, -1) for each in (predicted, samples, known))
+    return _compared(budget, fractions, predicted_KF, samples_BKF, known_KF, level, beyond, cautions)
+
+
+def _ln_law(fitted: Fit, inputs: Mapping[str, Array], theta_KP: Array) -> Array:
+    return predictions(fitted, theta_KP, inputs)
 
 
 def _budgets(budgets: npt.ArrayLike) -> Array:
@@ -171,15 +184,22 @@ def _compared(
     fractions_F: Array,
     predicted_KF: Array,
     samples_BKF: Array,
+    known_KF: npt.NDArray[np.bool_],
     level: float,
     beyond_K: npt.NDArray[np.bool_],
     cautions: Sequence[Caution],
 ) -> KeepFractions:
     level_checked(level)
-    known = np.where(np.isfinite(samples_BKF), samples_BKF, np.inf)
-    first = known.argmin(-1)[..., None] == np.arange(len(fractions_F))
-    share = (first & np.isfinite(known).any(-1, keepdims=True)).mean(0)
-    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2], axis=0, method="inverted_cdf")
+    finite = np.where(np.isfinite(samples_BKF), samples_BKF, np.inf)
+    first = finite.argmin(-1)[..., None] == np.arange(len(fractions_F))
+    share = (first & np.isfinite(finite).any(-1, keepdims=True)).mean(0)
+    share = np.where(known_KF.all(-1, keepdims=True), share, 0.0)
+    low, high = np.quantile(finite, [(1 - level) / 2, (1 + level) / 2], axis=0, method="inverted_cdf")
+    low, high = np.where(known_KF, low, -np.inf), np.where(known_KF, high, np.inf)
+    unknown = fractions_F[~known_KF.all(0)]
+    if len(unknown):
+        named = ", ".join(f"{fraction:.3g}" for fraction in unknown)
+        cautions = [*cautions, Caution("extrapolation", f"the runs say nothing of keep fractions {named}.")]
     if beyond_K.any():
         said = f"{int(beyond_K.sum())} of {len(beyond_K)} budgets ask for more samples or passes than any run has."
         cautions = [*cautions, Caution("extrapolation", said)]

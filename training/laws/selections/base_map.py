@@ -53,7 +53,7 @@ def base_map(base: LearningCurve, selection: LearningCurve, level: float = 0.95)
         found = map_losses(x_P, y_P, E0, E1)
     except InputError:
         return None
-    E0_B, E1_B = (curve.drawn.samples[name] for curve, name in zip(curves, floors))
+    E0_B, E1_B = (curve.drawn.known_samples(name) for curve, name in zip(curves, floors))
     kappa_B, ln_K_B = _lines(x_BP - E0_B[:, None], y_BP - E1_B[:, None])
     return BaseMap(
         found,

@@ -55,9 +55,10 @@ class Crossing:
 class Crossings:
     """All crossings in the searched range, and what can be said.
 
-    ``gap_G`` is L_selection / L_base - 1 at the scales ``scales_G``, with the ends of its pointwise interval; below
-    zero the selection is ahead. ``verdict``: a crossing counts where the share of the resamples that have it reaches
-    the level; there is none where as large a share has one and the same sign over the measured range.
+    ``gap_G`` is L_selection / L_base - 1 at the scales ``scales_G``, with the ends of its pointwise interval, infinite
+    where the runs say nothing of a law; below zero the selection is ahead. ``verdict``: a crossing counts where the
+    share of the resamples that have it reaches the level; there is none where as large a share has one and the same
+    sign over the measured range.
     """
 
     verdict: Verdict
@@ -110,6 +111,9 @@ def crossings(
 
     everything = np.arange(len(theta[0]))
     gaps = gap(everything, steps[None])
+    there = scaled(start, power, steps)
+    known = np.logical_and(*(curve.known(there) for curve in curves))
+    gaps[1:, ~known] = np.nan  # refits stay where the fit was: neither a crossing nor a sign
     rows, cells, rising = _changes(gaps)
     left, right = steps[cells], steps[cells + 1]
     for _ in range(HALVINGS):
@@ -141,8 +145,8 @@ def crossings(
         (low, high * farther),
         grid,
         relative[0],
-        ends[0],
-        ends[1],
+        np.where(known, ends[0], -np.inf),
+        np.where(known, ends[1], np.inf),
     )
 
 

@@ -83,12 +83,20 @@ class LearningCurve:
         )
 
     def samples(self, at: Inputs) -> tuple[Array, Array]:
-        """The law and its B refits at R scales: (R,) and (B, R), natural units, without the noise of a run."""
+        """The law and its B refits at R scales: (R,) and (B, R), natural units, without the noise of a run.
+
+        Refits are NaN where the runs say nothing of the law.
+        """
         columns = {name: np.atleast_1d(column)[None] for name, column in self.inputs(at).items()}
         fitted = self.fitted
         theta = np.concatenate([fitted.theta_P[None], self.drawn.theta_BP])
         both = np.exp(ln_law(fitted, theta, columns))
-        return both[0], both[1:]
+        return both[0], np.where(self.known(at), both[1:], np.nan)
+
+    def known(self, at: Inputs) -> npt.NDArray[np.bool_]:
+        """Whether the runs say anything of the law at R scales, (R,): not of other sizes where all had one."""
+        columns = {name: np.atleast_1d(column)[None] for name, column in self.inputs(at).items()}
+        return self.drawn.known(lambda theta: ln_law(self.fitted, theta, columns))
 
     def measured(self, at: Inputs) -> npt.NDArray[np.bool_]:
         """Whether scales lie among the runs (in the convex hull of their inputs)."""

@@ -25,8 +25,9 @@ from scoring.errors import InputError
 from training.laws.cautions import Caution
 from training.laws.form import Array
 from training.laws.inputs import complete
-from training.laws.selections.equal_loss import ln_factors, powers, scaled
+from training.laws.selections.equal_loss import FARTHEST, ln_factors, powers, scaled
 from training.laws.selections.learning_curves import LearningCurve
+from training.laws.uncertainty.delta_method import has_spare_runs
 from training.laws.uncertainty.interval import Interval, percentile_interval
 
 Reach = Literal["measured", "extrapolated", "beyond the base law"]
@@ -99,7 +100,7 @@ def multiplier(
     own, own_B = selection.samples(at)
     theta = base.fitted.theta_P
     value = ln_factors(base.fitted, theta[None], inputs, np.log(own)[None], power)[0]
-    samples_B = ln_factors(base.fitted, base.drawn.theta_BP, inputs, np.log(own_B), power)[:, 0]
+    samples_B = _samples(base, inputs, value, np.log(own_B), power)[:, 0]
     [reach] = _reach(base, inputs, value, power)
     return Multiplier(
         chosen, described(at), _interval(float(value[0]), samples_B, level), reach, np.exp(samples_B)
@@ -118,7 +119,9 @@ def run_multipliers(
     value_R = ln_factors(base.fitted, base.fitted.theta_P[None], inputs, ln_y[None], power)[0]
     # a resampled loss is one such run might have had; the run's own stays in the middle of its interval
     noisy = ln_y + np.log(selection.losses_BN) - np.log(own.predict(own.inputs))
-    noisy_BR = ln_factors(base.fitted, base.drawn.theta_BP, inputs, noisy, power)
+    if not has_spare_runs(own):  # nothing is known of their noise
+        noisy = np.full_like(noisy, np.nan)
+    noisy_BR = _samples(base, inputs, value_R, noisy, power)
     each = [_interval(float(v), column, level) for v, column in zip(value_R, noisy_BR.T)]
     lower = (len(ln_y) - 1) // 2
     medians_B = np.sort(noisy_BR, axis=1)[:, lower]
@@ -131,6 +134,19 @@ def run_multipliers(
         np.array(_reach(base, inputs, value_R, power), dtype=np.str_),
         _interval(middle, medians_B, level),
     )
+
+
+def _samples(
+    base: LearningCurve,
+    inputs: Mapping[str, Array],
+    value_R: Array,
+    ln_y_BR: Array,
+    power: Mapping[str, float],
+) -> Array:
+    """ln factors (B, R) of the base's refits; NaN where its runs say nothing of the law where it has the loss."""
+    found = ln_factors(base.fitted, base.drawn.theta_BP, inputs, ln_y_BR, power)
+    there = np.clip(value_R, -FARTHEST, FARTHEST)  # without such a place, as far as was looked
+    return np.where(base.known(scaled(inputs, power, there)), found, np.nan)
 
 
 def described(at: Mapping[str, float]) -> dict[str, float]:

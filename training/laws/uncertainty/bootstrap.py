@@ -49,11 +49,15 @@ class Bootstrap:
 
     def interval(self, parameter: str, level: float = 0.95) -> Interval:
         """Interval of one parameter in natural units."""
+        return percentile_interval(self.fitted.parameters[parameter], self.known_samples(parameter), level)
+
+    def known_samples(self, parameter: str) -> Array:
+        """Samples (B,) of one parameter in natural units, NaN if the runs say nothing of it."""
         self.fitted.form.parameter(parameter)
         error = standard_errors(self.fitted).get(parameter, 0.0)  # as fitted, where all are of order one
-        if not self.of_outcomes and not (has_spare_runs(self.fitted) and error <= UNKNOWN):
-            return Interval(self.fitted.parameters[parameter], -np.inf, np.inf, level)
-        return percentile_interval(self.fitted.parameters[parameter], self.samples[parameter], level)
+        if self.of_outcomes or (has_spare_runs(self.fitted) and error <= UNKNOWN):
+            return self.samples[parameter]
+        return np.full(len(self.theta_BP), np.nan)
 
     def derived(self, quantity: Callable[[Mapping[str, Array]], Array], level: float = 0.95) -> Interval:
         """Interval of what follows from the parameters: ``derived(lambda p: p["beta"] / (p["alpha"] + p["beta"]))``."""
@@ -103,11 +107,19 @@ class Bootstrap:
             ]
         else:
             ends = [np.quantile(samples, at, axis=0) for at, _ in sides]
-        if not self.of_outcomes:
-            error = standard_error(self.fitted, lambda theta: predictions(self.fitted, theta, columns))
-            ends = [np.where(error <= UNKNOWN, found, end) for found, (_, end) in zip(ends, sides)]
+        known = self.known(lambda theta: predictions(self.fitted, theta, columns))
+        ends = [np.where(known, found, end) for found, (_, end) in zip(ends, sides)]
         low, high = np.exp(ends) if of_logs else ends
         return centre, low, high
+
+    def known(self, ln_quantity: Callable[[Array], Array]) -> npt.NDArray[np.bool_]:
+        """Whether the runs say anything of quantities, given by ln of them at points as fitted, (K, P) -> (K, ...).
+
+        What reads ``theta_BP`` itself must ask: where this is False the refits stay where the fit was.
+        """
+        if self.of_outcomes:
+            return np.ones(np.shape(ln_quantity(self.fitted.theta_P[None]))[1:], dtype=bool)
+        return np.asarray(standard_error(self.fitted, ln_quantity) <= UNKNOWN)
 
     @property
     def cautions(self) -> tuple[Caution, ...]:
