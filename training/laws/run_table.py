@@ -130,6 +130,11 @@ def make_run_table(
         rows = len(next(iter(table.values()), np.asarray(next(iter(metrics.values())))))
         if "value" in table:
             raise InputError(f"run table {name}: it has a column of values and metrics; give one of them.")
+        if "run" not in table and len(set(table.get("step", np.zeros(0)).tolist())) > 1:
+            raise InputError(
+                f"run table {name}: it has steps, so a run has several rows; map the column that names the run "
+                '(columns={"run": ...}, or --column run=... on the command line).'
+            )
         table.setdefault("run", np.arange(rows).astype(str))
         values = {key: _numbers(name, key, np.asarray(column)) for key, column in metrics.items()}
         table = {key: np.tile(column, len(values)) for key, column in table.items()}

@@ -179,3 +179,12 @@ def test_the_last_step_of_every_run_counts():
         assert sorted(unnamed.rows(np.array(order)).last()["value"].tolist()) == [2.5, 3.0]
     unknown = make_run_table({**columns, "step": [200, np.nan, 100, 100]})
     assert sorted(unknown.last()["value"].tolist()) == [3.0, 4.0]
+
+
+def test_wide_tables_of_steps_must_name_the_run():
+    """Each row as a run of its own would let every checkpoint into a fit."""
+    wide = {"D": [1e9, 2e9], "step": [10, 20]}
+    with pytest.raises(InputError, match=r'columns=\{"run": ...\}, or --column run=...'):
+        make_run_table(wide, {"loss": [3.0, 2.5]})
+    named = make_run_table({**wide, "run": ["a", "a"]}, {"loss": [3.0, 2.5]})
+    assert named.last()["value"].tolist() == [2.5]
