@@ -329,3 +329,18 @@ def test_intervals_that_did_not_hold_are_something_against_the_law():
 
 def test_an_interval_of_rounding_has_no_more_digits_than_others():
     assert with_interval(Interval(0.5 - 1e-16, 0.5 - 2e-16, 0.5, 0.95)) == "0.500 (0.500 to 0.500)"
+
+
+def test_copies_are_told_and_nothing_speaks_for_the_law_beside_them(law, resampled):
+    sound = "Nothing was found"
+    assert sound in summary(law, resampled) and "equal another" not in summary(law, resampled)
+    inputs, loss = runs(noise=0.001)
+    rows = np.append(np.arange(len(loss)), 4)
+    twice = fit(chinchilla(), {name: column[rows] for name, column in inputs.items()}, loss[rows], starts=16)
+    assert "1 of 31 runs equals another in all that the law reads" in summary(twice)
+    assert sound not in summary(twice)
+    weightless = fit(
+        chinchilla(), {name: column[rows] for name, column in inputs.items()}, loss[rows], starts=16,
+        weights=np.append(np.ones(len(loss)), 0),
+    )  # fmt: skip
+    assert "another in all" not in summary(weightless), "a run of weight zero is no run"

@@ -17,7 +17,7 @@ from scoring.reports.section import Section
 from training.laws.analysis.extrapolation import extrapolation_section
 from training.laws.analysis.isoflop import isoflop_section
 from training.laws.analysis.law_request import LawRequest
-from training.laws.analysis.law_rows import compute_factor, law_inputs, law_outcome, repeated_runs
+from training.laws.analysis.law_rows import compute_factor, law_inputs, law_outcome
 from training.laws.analysis.law_tables import held_out_listing, optima_listing, parameters_listing
 from training.laws.analysis.names import KIND, ends, file_stem
 from training.laws.evaluation import Evaluation, evaluate
@@ -193,11 +193,6 @@ def _preamble(request: LawRequest, found: Sequence[LawOfCorpus], rows: RunTable,
         if law.fitted.left_out:
             plural = "" if law.fitted.left_out == 1 else "s"
             said.append(f"{law.name}: {law.fitted.left_out:,} run{plural} left out as outliers")
-        if again := repeated_runs([*law.fitted.inputs.values(), law.fitted.y_N]):
-            said.append(
-                f"{law.name}: {again:,} of {len(law.fitted.y_N):,} runs equal another in all that the law reads; if "
-                "these are copies, leave them out, for intervals take every one as a run of its own"
-            )
     if request.below is not None:
         said.append(f"runs of C >= {request.below:.4g} held out")
     if (request.below is not None or request.budgets) and (factor := compute_factor(rows)) != 1:

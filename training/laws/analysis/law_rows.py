@@ -55,12 +55,6 @@ def law_outcome(rows: RunTable, objective: Objective, metric: str, owner: str) -
     return found
 
 
-def repeated_runs(columns: Sequence[Array]) -> int:
-    """How many rows equal an earlier one in every column."""
-    rows = np.stack(columns, 1)
-    return len(rows) - len(np.unique(rows, axis=0))
-
-
 def compute_factor(rows: RunTable) -> float:
     """The median of C / (6 N D) over the rows where all three are known, if it is far from 1, else 1."""
     with np.errstate(all="ignore"):

@@ -54,8 +54,13 @@ def summary(
         found.append(_held_out(fitted, boot, evaluation, level))
     if optimum is not None:
         found.append(_optimum(fitted, boot, optimum, outcome))
-    found += consequences(fitted, boot, profiles, level)
-    if not cautions_in(fitted, boot, profiles) and not _too_narrow(fitted, boot, evaluation, level):
+    copies = _copies(fitted)
+    found += [copies, *consequences(fitted, boot, profiles, level)]
+    if (
+        not copies
+        and not cautions_in(fitted, boot, profiles)
+        and not _too_narrow(fitted, boot, evaluation, level)
+    ):
         found.append("Nothing was found that speaks against the law among its runs.")
     return one_line(" ".join(sentence for sentence in found if sentence))
 
@@ -131,6 +136,18 @@ def _closeness(fitted: Fit) -> str:
         off = np.abs(fitted.y_N - predicted)[fitted.weights_N > 0]
         half, most = digits(float(np.median(off)), 2), digits(float(np.quantile(off, 0.95)), 2)
     return f"Half of the runs lie within {half} of it, 95 % within {most}."
+
+
+def _copies(fitted: Fit) -> str:
+    """Rows that equal an earlier one in every input and the outcome; "" where there are none."""
+    rows = np.stack([*fitted.inputs.values(), fitted.y_N], 1)[fitted.weights_N > 0]
+    again = len(rows) - len(np.unique(rows, axis=0))
+    if not again:
+        return ""
+    return (
+        f"{again:,} of {len(rows):,} runs equal{'s' if again == 1 else ''} another in all that the law reads: if these "
+        "are copies, leave them out, for intervals take every one as a run of its own."
+    )
 
 
 def _range(fitted: Fit, boot: Bootstrap | None, level: float) -> str:
