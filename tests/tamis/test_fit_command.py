@@ -1,5 +1,6 @@
 """``tamis fit`` and ``tamis predict``: from a table of runs to laws, maps and predictions; mistakes in one sentence."""
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -194,10 +195,16 @@ def test_loss_to_loss_predicts_what_only_the_source_has(runs: Path, tmp_path: Pa
     assert (out / "loss-to-loss.png").is_file()
     held = tamis(
         "fit", runs, *NAMED[:6], "--from", "web:val_loss", "--to", "code:val_loss", "--resamples", 40, "--below",
-        "1e20", "--json",
+        "1e20", "--json", "--out", tmp_path / "held",
     )  # fmt: skip
     assert held.exit_code == 0, held.output
-    methods = json.loads(held.output)["sections"]["held_out"]["methods"]
+    section = json.loads(held.output)["sections"]["held_out"]
+    methods = section["methods"]
+    lines = (tmp_path / "held" / "report.md").read_text().replace("\\", "").splitlines()
+    (head,) = (at for at, line in enumerate(lines) if "error, loss to loss" in line)
+    assert all(f"error, {name.replace('_', ' ')}" in lines[head] for name in methods)
+    rows = list(itertools.takewhile(lambda line: line.startswith("|"), lines[head + 2 :]))
+    assert len(rows) == len(section["rows"]) / len(methods), "a run is a row, its methods beside each other"
     assert set(methods) == {"loss_to_loss", "identity", "own_law", "flops_to_loss"}
     assert methods["loss_to_loss"]["mean_error"] < methods["identity"]["mean_error"]
 
@@ -339,7 +346,9 @@ def test_copies_and_another_compute_are_told(tmp_path: Path) -> None:
     ]
     path = write(tmp_path / "runs.csv", rows + rows[:5], "N,D,loss,C")
     done = tamis("fit", path, "--metric", "loss", *QUICK, "--budget", "1e19")
-    assert done.exit_code == 0 and "5 of 29 runs equal another in all that the law reads" in done.output
+    said = " ".join(done.output.split())
+    assert done.exit_code == 0 and "5 of 29 runs equal another in all that the law reads" in said
+    assert "Nothing was found" not in said
     assert "the table's C is 0.0010 times 6 N D" in done.output
     plain = tamis("fit", write(tmp_path / "plain.csv", chinchilla_rows()), "--metric", "loss", *QUICK)
     assert "equal another" not in plain.output and "6 N D" not in plain.output

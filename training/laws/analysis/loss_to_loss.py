@@ -236,23 +236,30 @@ def _held_out(table: PredictionTable, request: MapRequest) -> Section:
     if table.unpaired:
         lost = f"{table.unpaired} held-out run{'s' if table.unpaired != 1 else ''} of {table.target}"
         said.append(f"{lost} {'have' if table.unpaired != 1 else 'has'} no partner and had to be left out.")
-    rows: list[list[Cell]] = [
-        [row.method, f"{row.N:.4g}", f"{row.D:.4g}", _cell(row.predicted), row.actual, f"{100 * row.error:+.2f} %",
-         ", ".join(sorted({caution.code for caution in row.cautions})) or None]
-        for row in table.rows
-    ]  # fmt: skip
+    by_method = [table.of(method) for method in table.methods]
+    rows: list[list[Cell]] = []
+    for same in zip(*by_method, strict=True):  # every method predicts the same runs, in one order
+        run = same[0]
+        errors = [f"{100 * row.error:+.2f} %" for row in same]
+        rows.append(
+            [f"{run.N:.4g}", f"{run.D:.4g}", *errors, run.actual, *(_cell(row.predicted) for row in same)]
+        )
+    named = [method.replace("_", " ") for method in table.methods]
     listing = Listing(
-        ["method", "N", "D", f"predicted ({100 * request.level:g} %)", "actual", "error", "cautions"], rows
+        ["N", "D", *(f"error, {name}" for name in named), "actual", *(f"{name} predicted" for name in named)],
+        rows,
+        f"Errors of every method, run by run, then its predictions ({100 * request.level:g} %)",
     )
     needs = Listing(
-        ["method", "fitted to", "needs", "mean error", "worst"],
+        ["method", "mean error", "worst", "fitted to", "needs", "cautions"],
         [
             [
                 method,
-                table.of(method)[0].fitted_to,
-                NEEDS[method],
                 f"{100 * table.mean_error(method):.2f} %",
                 f"{100 * table.worst_error(method):.2f} %",
+                f"{table.of(method)[0].fitted_to:,}",
+                NEEDS[method],
+                ", ".join(sorted({each.code for row in table.of(method) for each in row.cautions})) or None,
             ]
             for method in table.methods
         ],
