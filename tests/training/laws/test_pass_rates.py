@@ -11,8 +11,8 @@ from scoring.errors import InputError
 from training.laws.catalog import form_named
 from training.laws.fit import fit
 from training.laws.tasks.coverage import fit_coverage, pass_at_k
-from training.laws.tasks.outcome_bootstrap import refit_outcomes
 from training.laws.tasks.pass_rates import fit_pass_rates, pass_rate
+from training.laws.uncertainty.outcome_bootstrap import refit_outcomes
 
 # pass@k
 
@@ -95,13 +95,13 @@ def test_outcomes_of_resamples_are_fitted_as_a_loop_would(objective):
     found = fit(form_named("coverage"), {"k": k}, y, objective=objective, weights=weights)
     outcomes = y * np.exp(0.05 * rng.normal(size=(5, 12)))
     outcomes[4] = y
-    drawn = refit_outcomes(found, outcomes)
+    drawn = refit_outcomes(found, outcomes[:, found.rows_N])
     for b in range(5):
         alone = fit(form_named("coverage"), {"k": k}, outcomes[b], objective=objective, weights=weights)
         assert drawn.samples["a"][b] == pytest.approx(alone.parameters["a"], rel=1e-5)
         assert drawn.samples["b"][b] == pytest.approx(alone.parameters["b"], rel=1e-5)
         assert drawn.objectives_B[b] == pytest.approx(alone.objective, rel=1e-6, abs=1e-14)
-    same = refit_outcomes(found, np.tile(y, (3, 1)))
+    same = refit_outcomes(found, np.tile(found.y_N, (3, 1)))
     np.testing.assert_allclose(same.samples["b"], 0.4, rtol=1e-6)
 
 

@@ -24,10 +24,10 @@ from training.laws.selections.noise_draws import (
     losses_with,
     noise_of,
     pooled_draws,
-    refit_losses,
     unit_names,
 )
 from training.laws.uncertainty.bootstrap import Bootstrap
+from training.laws.uncertainty.outcome_bootstrap import refit_outcomes
 
 Inputs = Mapping[str, npt.ArrayLike]
 
@@ -180,7 +180,7 @@ def learning_curves(
     curves = {}
     for name, (fitted, scales, settings_N, _) in found.items():
         losses = losses_with(fitted, drawn[name])
-        refits = refit_losses(fitted, losses, seed=seed)
+        refits = refit_outcomes(fitted, losses, of_residuals=True, seed=seed)
         curves[name] = LearningCurve(name, axis, fitted, refits, scales, settings_N, losses, misfits[name])
     return curves
 

@@ -24,10 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.laws.fit import Fit
-from training.laws.fitting.problem import Problem
-from training.laws.fitting.solve import solve
 from training.laws.form import Array
-from training.laws.uncertainty.bootstrap import Bootstrap
 
 Labels = npt.NDArray[np.str_]
 
@@ -90,14 +87,6 @@ def losses_with(fitted: Fit, noise_BN: Array) -> Array:
     if fitted.minimised.of_logs:
         return np.asarray(fitted.y_N * np.exp(fitted.residuals_N + noise_BN))
     return np.asarray(fitted.y_N + fitted.residuals_N + noise_BN)
-
-
-def refit_losses(fitted: Fit, losses_BN: Array, *, starts: int = 4, seed: int = 0) -> Bootstrap:
-    """The law fitted to the losses of every resample, from the minima of the fit."""
-    problem = Problem(fitted.form, fitted.inputs, losses_BN, fitted.minimised, fitted.scales)
-    points = fitted.solutions_SP[: max(1, starts)]
-    solved = solve(problem, points, fitted.weights_N[None], resamples=len(losses_BN), warm=len(points))
-    return Bootstrap(fitted, solved.best_BP, solved.values_B * problem.objective_unit, seed)
 
 
 def unit_names(keys: Sequence[Sequence[object]], law: str) -> Labels:

@@ -12,9 +12,9 @@ from training.laws.cautions import SPARE_RUNS, Caution
 from training.laws.fit import fit
 from training.laws.form import Array
 from training.laws.forms.pass_rates import coverage as coverage_form
-from training.laws.tasks.outcome_bootstrap import refit_outcomes
 from training.laws.uncertainty.bootstrap import Bootstrap
 from training.laws.uncertainty.interval import Interval
+from training.laws.uncertainty.outcome_bootstrap import refit_outcomes
 
 POINTS = 24
 """At so many k, evenly on a log scale, the law is fitted by default."""
@@ -132,6 +132,6 @@ def fit_coverage(
     )
     means_BK = copies @ chance_PK / problems
     fitted = fit(coverage_form(), {"k": tried}, mean_K, objective="square", seed=seed)
-    drawn = refit_outcomes(fitted, means_BK, seed=seed)
+    drawn = refit_outcomes(fitted, means_BK[:, fitted.rows_N], seed=seed)
     low, high = np.quantile(means_BK, [0.025, 0.975], axis=0)
     return CoverageLaw(tried.astype(np.float64), mean_K, low, high, problems, drawn)

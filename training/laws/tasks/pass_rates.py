@@ -12,9 +12,9 @@ from training.laws.cautions import Caution
 from training.laws.fit import fit
 from training.laws.form import Array
 from training.laws.forms.pass_rates import pass_until
-from training.laws.tasks.outcome_bootstrap import refit_outcomes
 from training.laws.uncertainty.bootstrap import Bootstrap
 from training.laws.uncertainty.interval import Interval, level_checked
+from training.laws.uncertainty.outcome_bootstrap import refit_outcomes
 
 
 def pass_rate(passes: int, samples: int, level: float = 0.95) -> Interval:
@@ -112,4 +112,6 @@ def fit_pass_rates(
         raise InputError(
             "fit_pass_rates: resamples of the problems leave a model without any pass; sample until more of them pass."
         )
-    return PassLaw(sizes, rate_M, problems, refit_outcomes(fitted, means_BM[possible], seed=seed))
+    return PassLaw(
+        sizes, rate_M, problems, refit_outcomes(fitted, means_BM[possible][:, fitted.rows_N], seed=seed)
+    )
