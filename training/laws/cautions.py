@@ -24,6 +24,8 @@ SPARE_RUNS = 3
 WIDEST_FACTOR = 3.0
 CHANCE = 1e-3
 """A law is called unrelated unless chance explains as much in a smaller share of cases."""
+EQUAL = 1e-12
+"""Outcomes that differ by a smaller share are equal but for rounding."""
 
 
 @dataclass(frozen=True)
@@ -95,18 +97,28 @@ def wide(fitted: Fit) -> list[Caution]:
     return found
 
 
+def constant_outcome(fitted: Fit) -> bool:
+    """Whether the outcome is the same in all runs, but for rounding."""
+    y = fitted.y_N[fitted.weights_N > 0]
+    return bool(np.ptp(y) <= EQUAL * np.abs(y).max())
+
+
 def unrelated(fitted: Fit) -> Caution | None:
     """The law explains no more than chance would: a robust likelihood-ratio test against a constant.
 
     The fall of the objective over E psi^2 / (2 E psi') is chi-squared in the linear case (Hampel et al. 1986, section
     7.2, the tau test); with estimated scale it is compared with F. Where runs are few the test has no power and is not
-    made; ``few_runs`` is said instead.
+    made; ``few_runs`` is said instead. Of outcomes that are all equal every law is right that is nearly constant.
     """
     from scipy.special import fdtrc
 
     size, runs = len(fitted.form.free), fitted.runs
     if size < 2 or runs <= size + SPARE_RUNS:
         return None
+    if constant_outcome(fitted):
+        return Caution(
+            "unrelated", "the outcome is the same in all runs, so they show nothing of the inputs."
+        )
     constant = Form("constant", (), (Parameter("c", starts=(0.9,), units={OUTCOME: 1}),), lambda p, x: p.ln_c)
     flat = Problem(constant, {}, fitted.y_N, fitted.minimised, Scales({OUTCOME: fitted.scales.outcome}))
     ln_typical = float(torch.log(flat.y.mean()))

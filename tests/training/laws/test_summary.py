@@ -344,3 +344,14 @@ def test_copies_are_told_and_nothing_speaks_for_the_law_beside_them(law, resampl
         weights=np.append(np.ones(len(loss)), 0),
     )  # fmt: skip
     assert "another in all" not in summary(weightless), "a run of weight zero is no run"
+
+
+@pytest.mark.parametrize("name", ["power_offset", "chinchilla"])
+@pytest.mark.parametrize("rounding", [0.0, 1e-15])
+def test_an_outcome_that_never_changes_is_no_law(name, rounding):
+    D = np.geomspace(1e8, 1e11, 20)
+    y = 2.5 * (1 + rounding * np.arange(20))
+    found = fit(form_named(name), {"x": D, "D": D, "N": D[::-1] ** 0.5}, y)
+    assert "unrelated" in {caution.code for caution in found.cautions}
+    assert "The outcome is the same in all runs: there is no law here to use." in summary(found)
+    assert "good to" not in summary(found)

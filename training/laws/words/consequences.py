@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training.laws.cautions import Caution
+from training.laws.cautions import Caution, constant_outcome
 from training.laws.fit import Fit
 from training.laws.uncertainty.bootstrap import Bootstrap
 from training.laws.uncertainty.profile import Profile
@@ -43,7 +43,9 @@ def consequences(
         by_code.setdefault(caution.code, []).append(caution)
     said = []
     if "unrelated" in by_code:
-        said.append(f"The inputs explain the outcome hardly better than chance{NO_LAW}.")
+        constant = constant_outcome(fitted)
+        reason = "The inputs explain the outcome hardly better than chance"
+        said.append(f"{'The outcome is the same in all runs' if constant else reason}{NO_LAW}.")
     if "few_runs" in by_code:
         runs, size = fitted.runs, len(fitted.form.free)
         said.append(
