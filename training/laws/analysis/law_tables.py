@@ -24,12 +24,20 @@ def parameters_listing(law: LawOfCorpus) -> Listing:
         value = law.fitted.parameters[p.name]
         held = p.name in law.fitted.form.fixed
         row: list[Cell] = [p.name]
-        row.append(f"{value:.4g}, held" if held else interval_cell(law.resampled.interval(p.name, level)))
+        row.append(f"{value:.4g}, held" if held else _value_cell(law, p.name, level))
         if profiled:
             row.append(interval_cell(profiled[p.name].interval) if p.name in profiled else None)
         rows.append(row)
     header = ["parameter", f"value ({100 * level:g} %, bootstrap)"]
     return Listing(header + (["profile"] if profiled else []), rows, formula_text(law.fitted))
+
+
+def _value_cell(law: LawOfCorpus, name: str, level: float) -> Cell:
+    """With its interval; a bound that all resamples share is none, and says nothing of how well the value is known."""
+    found = law.resampled.interval(name, level)
+    if name in law.fitted.at_bounds and np.ptp(law.resampled.samples[name]) == 0:
+        return f"{found.value:.4g}, at its bound"
+    return interval_cell(found)
 
 
 def optima_listing(law: LawOfCorpus) -> Listing:
