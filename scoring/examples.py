@@ -70,11 +70,12 @@ class Examples:
 
         Args:
             source: ``"digits"``; a file, several files or a glob (.parquet .jsonl .json .csv .tsv .arrow .feather,
-                also .gz; .npz .npy); a folder that ``datasets`` can load or has saved; a hub name
-                (``"owner/name"``, with a configuration ``"owner/name:config"``); a ``datasets.Dataset`` or
-                ``DatasetDict``; a ``pandas.DataFrame``; a ``pyarrow.Table``; a dictionary of arrays or lists; an
-                ``(x, y)`` pair; a torch map-style ``Dataset``; ``Examples``. Files are memory-mapped from the cache
-                of ``datasets`` (``HF_DATASETS_CACHE``); arrays, DataFrames and torch datasets stay in memory.
+                .txt, where a file is one document, also .gz; .npz .npy); a folder that ``datasets`` can load or has
+                saved; a hub name (``"owner/name"``, with a configuration ``"owner/name:config"``); a
+                ``datasets.Dataset`` or ``DatasetDict``; a ``pandas.DataFrame``; a ``pyarrow.Table``; a dictionary of
+                arrays or lists; an ``(x, y)`` pair; a torch map-style ``Dataset``; ``Examples``. Files are
+                memory-mapped from the cache of ``datasets`` (``HF_DATASETS_CACHE``); arrays, DataFrames and torch
+                datasets stay in memory.
             split: which split. None is ``"train"`` if there is one, else the only one, else all rows of a source
                 without splits. ``"all"`` is every row; ``"train[:100]"`` and ``"train+test"`` work as in
                 ``datasets``. Splits come from the hub or folder, from array names such as ``x_train``, or from the

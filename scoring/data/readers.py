@@ -29,7 +29,10 @@ FORMATS = {
     ".tsv": "csv",
     ".arrow": "arrow",
     ".feather": "arrow",
+    ".txt": "text",
 }
+_WHOLE = {"sample_by": "document"}
+"""A file of plain text is one document; ``datasets`` would make a row of every line."""
 _PACKED = (".gz", ".bz2", ".xz", ".zst")
 _HUB_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*(/[\w.-]+)?(:[\w.-]+)?$")
 _SPLIT_KEY = re.compile(r"^(?:(?P<name>.+)_)?(?P<split>train|test|val|valid|validation|dev)$")
@@ -128,6 +131,8 @@ def _open_files(paths: Sequence[Path], name: str, source: str) -> Opened:
         options = {"keep_default_na": False, "na_values": [""]}
         if ".tsv" in paths[0].suffixes:
             options["sep"] = "\t"
+    elif builder == "text":
+        options = dict(_WHOLE)
     files = [str(path.resolve()) for path in paths]
     with quiet(), _one_sentence(source):
         from datasets import load_dataset
@@ -141,8 +146,15 @@ def _open_folder(path: Path, source: str, split: str | None) -> Opened:
         from datasets import load_dataset, load_from_disk
 
         saved = (path / "state.json").exists() or (path / "dataset_dict.json").exists()
-        dataset = load_from_disk(str(path)) if saved else load_dataset(str(path.resolve()))
+        options = _WHOLE if not saved and _only_texts(path) else {}
+        dataset = load_from_disk(str(path)) if saved else load_dataset(str(path.resolve()), **options)
     return _open_dataset(dataset, split, path.resolve().name, source, path.resolve())
+
+
+def _only_texts(folder: Path) -> bool:
+    """Whether a folder holds files of plain text, and nothing else but notes about them."""
+    files = [each for each in folder.rglob("*") if each.is_file()]
+    return {_format(each) for each in files if each.suffix != ".md" and each.name[0] != "."} == {"text"}
 
 
 def _open_hub(source: str, split: str | None) -> Opened:

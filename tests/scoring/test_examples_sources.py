@@ -325,3 +325,26 @@ def test_nothing_heavy_is_loaded_for_arrays():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_file_of_plain_text_is_one_document(tmp_path: Path) -> None:
+    texts = {"a.txt": "First line.\nSecond\u2028line.\n", "b.txt.gz": "Another document."}
+    (tmp_path / "a.txt").write_text(texts["a.txt"])
+    write_gzip(tmp_path / "b.txt.gz", texts["b.txt.gz"])
+    given = Examples.load({"text": list(texts.values())})
+    for source in (tmp_path, f"{tmp_path}/*", [tmp_path / name for name in texts]):
+        assert Examples.load(source).ids.tolist() == given.ids.tolist()
+        assert Examples.load(source).texts([0, 1]) == list(texts.values())
+    (tmp_path / "README.md").write_text("What this is.")
+    assert len(Examples.load(tmp_path)) == 2
+    (tmp_path / "c.txt").write_bytes(b"caf\xe9")
+    with pytest.raises(InputError, match="cannot be read"):
+        Examples.load(f"{tmp_path}/*.txt")
+
+
+def test_pictures_beside_a_list_of_classes_are_no_texts(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(np.zeros((4, 4), dtype=np.uint8)).save(tmp_path / name / "0.png")
+    (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    assert Examples.load(tmp_path).label_names == ("cat", "dog")
