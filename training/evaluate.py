@@ -31,8 +31,10 @@ def evaluate_model(
     """``accuracy``, ``loss`` and ``macro_f1`` of a model (which moves to ``device``) on examples, see ``evaluate``.
 
     Raises:
-        InputError: The examples have no labels, or other classes than the model.
+        InputError: There are no examples, they have no labels, or other classes than the model.
     """
+    if len(examples) == 0:
+        raise InputError(f"evaluate_model: there are no examples in {examples.name}.")
     if examples.labels is None:
         raise InputError(f"evaluate_model: examples must have labels, and {examples.name} has none.")
     if examples.label_names != model.label_names:

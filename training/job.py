@@ -69,6 +69,10 @@ def make_job(
             f"train: examples must have labels, and {examples.name} has none; name the label column."
         )
     evaluation, name, held_out = _evaluation(examples, evaluate)
+    if evaluation is not None and len(evaluation) == 0:
+        raise InputError(
+            f"train: the evaluation data {name} holds no examples; evaluate=False trains without."
+        )
     rows, weights = np.setdiff1d(np.arange(len(examples)), held_out), np.ones(len(examples))
     about: dict[str, Any] | None = None
     if subset is not None:

@@ -266,6 +266,8 @@ def test_evaluating_a_model(few: Examples, digits: Examples, tmp_path: Path) -> 
     assert {f"test/{name}": pytest.approx(value) for name, value in found.items()}.items() <= told.items()
     with pytest.raises(InputError, match="evaluate_model: examples must be labelled with the classes"):
         evaluate_model(model, Examples.from_arrays(np.zeros((2, 8, 8, 1), dtype=np.uint8), [0, 1]))
+    with pytest.raises(InputError, match="evaluate_model: there are no examples"):
+        evaluate_model(model, test.take(np.arange(0)))
 
 
 def test_public_names_are_not_hidden_by_modules() -> None:
@@ -408,6 +410,8 @@ def test_data_that_do_not_fit(few: Examples, tmp_path: Path) -> None:
         train(unlabelled, "linear", out=tmp_path)
     with pytest.raises(InputError, match="evaluate must be labelled with the classes"):
         train(few, "linear", out=tmp_path, evaluate=unlabelled)
+    with pytest.raises(InputError, match=r"evaluation data .* holds no examples"):
+        train(few, "linear", out=tmp_path, evaluate=few.take(np.arange(0)))
     features = Examples.from_arrays(np.eye(4, dtype=np.float32), [0, 1, 0, 1])
     with pytest.raises(InputError, match="augment must be 'none' for features examples"):
         train(features, "linear", out=tmp_path, augment="flip-crop")
