@@ -333,6 +333,15 @@ def test_shuffled_losses_give_no_confident_map(seed):
     assert "unrelated" in codes(map_losses(found.x_P, y, found.E0, found.E1).cautions)
 
 
+def test_losses_that_run_against_each_other_have_a_caution_of_their_own():
+    x = np.linspace(2.0, 4.0, 30)
+    y = (0.5 + 2.0 / (x - 1.0)) * np.exp(0.002 * np.random.default_rng(0).normal(size=30))
+    drawn = bootstrap_map(map_losses(x, y, 1.0, 0.5), 100)
+    assert drawn.interval("kappa").high < 0
+    assert [caution.code for caution in drawn.cautions if "kappa" in caution.text] == ["misfit"]
+    assert "run against each other" in " ".join(map(str, drawn.cautions))
+
+
 # The law carried over
 
 

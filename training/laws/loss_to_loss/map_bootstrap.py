@@ -67,9 +67,17 @@ class MapBootstrap:
 
     @property
     def cautions(self) -> tuple[Caution, ...]:
-        """Those of the map and its laws; K or kappa whose 95 % interval spans more than a factor of 3."""
+        """Those of the map and its laws; kappa below zero; K or kappa whose 95 % interval spans more than a factor of 3."""
         found = list(self.loss_map.cautions)
-        for name in ("K", "kappa"):
+        kappa = self.interval("kappa")
+        against = kappa.high < 0
+        if against:
+            text = (
+                f"kappa is below zero ({kappa.low:.3g} to {kappa.high:.3g}): the losses run against each other, as no "
+                "map of losses that fall with scale does."
+            )
+            found.append(Caution("misfit", text))
+        for name in ("K",) if against else ("K", "kappa"):
             factor = self.interval(name).factor
             if not factor <= WIDEST_FACTOR:
                 said = f"a factor of {factor:.1f}" if factor < 1e3 else "all sizes"
