@@ -192,6 +192,11 @@ AS_OPTIONS = (
         "--data must name the data that was scored, whose texts this strategy reads",
     ),
     (r"\bas (target|reference|null)(?=[.;]|$)", r"as --\1"),
+    (r"^laws: form must be", "--law must be"),
+    (r"^laws: the formula ", "--law: the formula "),
+    (r"^form (?=\w)", "--law "),
+    (r"\bmap a column to it\b", "map a column to it by --column"),
+    (r"\bsay what becomes of several(?=\.)", "give --several mean or --several lowest"),
     (r"\bsignals='checkpoints'", "--signals checkpoints"),
     (r"\bnan='drop'", "--nan drop"),
     (r"\b(id|image|label|features|split|text|text_pair)=(?=[ ;.,)]|$)", r"--\1"),
@@ -206,6 +211,5 @@ def _sentence(error: BaseException) -> str:
         where = f"{str(error.filename)!r} cannot be read or written: " if error.filename else ""
         text = f"{where}{error.strerror}".rstrip(".") + "."
     for keyword, option in AS_OPTIONS:
-        if found := re.search(keyword, text):
-            text = text.replace(found[0], found.expand(option).replace("_", "-"))
+        text = re.sub(keyword, lambda found, option=option: found.expand(option).replace("_", "-"), text)  # type: ignore[misc]
     return text if text.startswith("tamis") else f"tamis: {text}"

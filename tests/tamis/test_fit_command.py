@@ -237,7 +237,9 @@ def test_the_same_call_may_write_again_another_may_not(runs: Path, fitted: Path,
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (("--law", "chinchila"), "--law must be one of"),
         (("--law", "chinchila"), "Did you mean 'chinchilla'"),
+        (("--law", "broken_power(brakes=2)"), "tamis: --law broken_power: "),
         (("--law", "broken_power(brakes=2)"), "brakes"),
         (("--law", "a * y"), "names none of the columns"),
         (("--law", "power"), "'x' is missing"),
@@ -487,3 +489,22 @@ def test_an_interrupted_fit_claims_nothing_that_it_kept(runs: Path, monkeypatch:
     assert (
         done.exit_code == 130 and done.output.strip() == "tamis: interrupted; the same command starts anew."
     )
+
+
+def test_runs_that_share_a_pair_name_their_option(runs: Path, tmp_path: Path) -> None:
+    table = csv.read_csv(runs)
+    csv.write_csv(pa.concat_tables([table, table.slice(0, 1)]), tmp_path / "twice.csv")
+    asked = (*NAMED[:6], "--from", "web:val_loss", "--to", "code:val_loss", "--resamples", 20)
+    done = tamis("fit", tmp_path / "twice.csv", *asked)
+    assert done.exit_code == 2 and "give --several mean or --several lowest." in done.output, done.output
+    assert tamis("fit", tmp_path / "twice.csv", *asked, "--several", "mean").exit_code == 0
+
+
+def test_an_input_that_nothing_is_known_of(tmp_path: Path) -> None:
+    path = write(tmp_path / "runs.csv", ["3.1", "3.0"], "loss")
+    for law, sentence in (
+        ("power", "the input 'x' is missing and nothing is known that it follows from."),
+        ("chinchilla", "it reads N, which is unknown in 2 of 2 rows; map a column to it by --column or"),
+    ):
+        done = tamis("fit", path, "--metric", "loss", "--law", law, *QUICK)
+        assert done.exit_code == 2 and sentence in done.output, done.output

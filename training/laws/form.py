@@ -275,7 +275,7 @@ class Form:
     def optimal_size(self, parameters: Mapping[str, npt.ArrayLike], C: npt.ArrayLike) -> Array:
         """The model size N at which the loss is least for the compute C = 6 N D, in natural units."""
         if self.optimum is None:
-            raise InputError(f"form {self.name}: it has no compute-optimal model size.")
+            raise InputError(f"the law {self.name} has no compute-optimal model size.")
         budget = torch.as_tensor(np.asarray(C, dtype=np.float64))
         return np.asarray(self.optimum(_values(parameters), budget).numpy())
 

@@ -43,7 +43,8 @@ def complete(inputs: Mapping[str, npt.ArrayLike], wanted: Sequence[str]) -> dict
     for name, column in found.items():
         if column is None:
             named = ", ".join(sorted(inputs))
-            raise InputError(f"laws: the input {name!r} is missing and does not follow from {named}.")
+            why = f"does not follow from {named}" if named else "nothing is known that it follows from"
+            raise InputError(f"laws: the input {name!r} is missing and {why}.")
     return {name: column for name, column in found.items() if column is not None}
 
 

@@ -43,7 +43,7 @@ def compute_optimal(law: Fit | Bootstrap, C: float, level: float = 0.95) -> Opti
     fitted = law.fitted if isinstance(law, Bootstrap) else law
     form = fitted.form
     if form.optimum is None:
-        raise InputError(f"form {form.name}: it has no compute-optimal model size.")
+        raise InputError(f"the law {form.name} has no compute-optimal model size.")
 
     def size(p: Mapping[str, Array], budget: float = C) -> Array:
         return form.optimal_size(p, budget)
