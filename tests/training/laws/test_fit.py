@@ -278,3 +278,19 @@ def test_mistakes_are_one_sentence(change, sentence):
     inputs, y, options = change(*runs_of("chinchilla", 20))
     with pytest.raises(InputError, match=sentence):
         fit(form_named("chinchilla"), inputs, y, **options)
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        (lambda x: -2 - x, "have the mean"),
+        (lambda x: np.where(x > x.min(), 1.0, -50.0), "have the mean"),
+        (lambda x: 1e200 * (1 + x), "have no squares"),
+        (lambda x: 1e-200 * (1 + x), "have no squares"),
+        (lambda x: 1e307 * (10 + x), "have the mean"),
+    ],
+)
+def test_outcomes_without_a_scale_for_squares_are_one_sentence(values, sentence):
+    x = np.geomspace(0.1, 0.9, 20)
+    with pytest.raises(InputError, match=sentence):
+        fit(form_named("power_offset"), {"x": x}, values(x), objective="square", starts=2)

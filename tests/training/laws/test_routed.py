@@ -94,3 +94,9 @@ def test_intervals_cover_what_was_planted():
             )
             hits[name] += truth[name] in interval
     assert min(hits.values()) >= 45, hits
+
+
+def test_fewer_experts_than_one_are_refused():
+    N = np.geomspace(1e7, 1e9, 12)
+    with pytest.raises(InputError, match="E must be a number of experts"):
+        fit(routed(), {"N": N, "E": np.resize([0.5, 2.0, 8.0], 12)}, N**-0.1, starts=2)

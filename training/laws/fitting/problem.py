@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from scoring.errors import InputError
 from training.laws.fitting.minimise import Rows
 from training.laws.fitting.objective import Objective
 from training.laws.form import OUTCOME, Array, Form, Values
@@ -17,6 +18,8 @@ CHUNK = 32_000
 
 
 RIDGE = 1e-8
+LARGEST = 1e120
+"""Sums of squares of outcomes up to this size, and of their inverses, are numbers."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,14 @@ class Scales:
         found = {}
         for name in form.scaled:
             if name == OUTCOME:
-                found[name] = float(np.log(y.mean()))
+                with np.errstate(over="ignore"):
+                    mean = float(y.mean())
+                if not 0 < mean < np.inf:
+                    raise InputError(
+                        f"fit: the outcomes have the mean {mean:.4g}, and the form {form.name} is of outcomes above 0; "
+                        "change their sign or units."
+                    )
+                found[name] = float(np.log(mean))
             else:
                 found[name] = float(np.log(inputs[name]).mean())
         return cls(found)
@@ -69,6 +79,10 @@ class Problem:
         self.ln_y = torch.log(self.y)
         self.runs = self.y.shape[-1]
         size = 1.0 if objective.of_logs else float(np.exp(scales.outcome))
+        if not 1 / LARGEST < size < LARGEST:
+            raise InputError(
+                f"fit: outcomes around {size:.4g} have no squares; give them other units, or fit the log_square."
+            )
         self.residual_unit, self.objective_unit = size, size**2
         """What residuals and objectives are multiplied by to be in natural units."""
 
