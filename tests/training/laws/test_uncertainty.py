@@ -1,5 +1,7 @@
 """Intervals: they cover what was planted, agree with each other where they should, and are wide where they must."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from references.law_worlds import PLANTED, world_inputs
@@ -246,3 +248,18 @@ def test_statistics_do_not_depend_on_the_unit_of_weights_nor_on_runs_without_wei
         ):
             assert ends(law).low == pytest.approx(ends(first).low, rel=1e-3)
         assert [caution.code for caution in law.cautions] == [caution.code for caution in first.cautions]
+
+
+def test_a_profile_that_finds_a_better_fit_says_so():
+    x = np.geomspace(1, 1e4, 20)
+    y = (2 + 3 * x**-0.4) * np.exp(0.01 * np.random.default_rng(0).normal(size=20))
+    found = fit(form_named("power_offset"), {"x": x}, y)
+    values = found.parameters["c"] * np.linspace(0.9, 1.3, 9)
+    assert not profile(found, "c", values).better and not profile(found, "c").better
+    worse = found.parameters["c"] * 1.5
+    at = [p.name for p in found.form.free].index("c")
+    moved = found.theta_P + np.where(np.arange(3) == at, worse - found.parameters["c"], 0.0)
+    off = replace(found, theta_P=moved, parameters={**found.parameters, "c": worse})
+    seen = profile(off, "c", values)
+    assert "starts_disagree" in [caution.code for caution in seen.cautions]
+    assert "found a better fit near" in str(seen.cautions[0])

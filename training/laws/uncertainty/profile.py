@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from scoring.errors import InputError
 from training.laws.cautions import Caution
-from training.laws.fit import Fit
+from training.laws.fit import AGREE, Fit
 from training.laws.fitting.problem import Problem
 from training.laws.fitting.solve import solve
 from training.laws.form import Array, Parameter
@@ -18,6 +18,8 @@ from training.laws.uncertainty.interval import Interval, level_checked
 
 POINTS = 61
 WIDENINGS = 4
+ROUNDING = 1e-20
+"""Objectives per run in reduced units below this are rounding."""
 WIDEST = np.log(1e3)
 """The first look goes at most a factor of 1,000 to each side."""
 
@@ -28,6 +30,7 @@ class Profile:
 
     ``deviance_K`` is what the objective lost, scaled so that up to ``threshold`` it is within chance. ``interval`` is
     where it stays below; an end that was not found is 0, or minus or plus infinity, and makes the profile ``flat``.
+    ``better`` says that some held value has a lower objective than the fit, which then is not the best.
     """
 
     parameter: str
@@ -37,13 +40,21 @@ class Profile:
     threshold: float
     interval: Interval
     flat: bool
+    better: bool = False
 
     @property
     def cautions(self) -> tuple[Caution, ...]:
+        """That a better minimum than the fit's was found, and that the profile is flat."""
+        found = []
+        if self.better:
+            at = self.values_K[np.argmin(self.objectives_K)]
+            text = f"the profile of {self.parameter} found a better fit near {at:.4g}; fit again from more starts."
+            found.append(Caution("starts_disagree", text, self.parameter))
         if not self.flat:
-            return ()
+            return tuple(found)
         low, high = self.values_K[0], self.values_K[-1]
         return (
+            *found,
             Caution(
                 "flat",
                 f"{self.parameter}: its profile is flat, anything from {max(low, self.interval.low):.4g} to "
@@ -79,6 +90,7 @@ def profile(
     unit = fitted.weights_N.sum()
     threshold = float(fdtri(1, freedom, level))
     estimate = fitted.parameters[parameter]
+    own = fitted.minimised.total(reduced, fitted.weights_N)
     best = _best_with(fitted, parameter, np.array([estimate]), starts, seed)[0]
 
     def look(at: Array) -> tuple[Array, Array]:
@@ -123,6 +135,8 @@ def profile(
         threshold,
         interval,
         (low is None and not at_floor) or high is None,
+        # below the share by which starts may differ, and below rounding, none is better
+        bool(objectives.min() < min(own, best) * (1 - AGREE) - ROUNDING * unit),
     )
 
 

@@ -52,7 +52,9 @@ def consequences(
             f"{runs} run{'' if runs == 1 else 's'} for {size} free parameters: the law follows their noise, so that it "
             "lies close to them is no evidence, and neither its parameters nor its predictions should be used."
         )
-    if "starts_disagree" in by_code:
+    of_profiles = [caution for profile in profiles for caution in profile.cautions]
+    said += [caution.text for caution in of_profiles if caution.code == "starts_disagree"]
+    if any(caution.code == "starts_disagree" for caution in fitted.cautions):
         said.append(
             f"Only one of {len(fitted.starts_S)} starts reached the best objective, so others may fit better: "
             "fit again from more starts before any number of this law is used."
@@ -60,7 +62,9 @@ def consequences(
     if "at_bound" in by_code:
         said.append(_at_bound(fitted))
     flat = [profile for profile in profiles if profile.flat]
-    said += [f"{profile.cautions[0].text.removesuffix('.')}: do not quote a value." for profile in flat]
+    said += [
+        f"{caution.text.removesuffix('.')}: do not quote a value." for caution in by_code.get("flat", [])
+    ]
     wide = _names(by_code.get("wide", []), [profile.parameter for profile in flat])
     if wide:
         said.append(_wide(fitted, boot, wide, level))
