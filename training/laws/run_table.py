@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,12 @@ class RunTable:
     """Rows (run, corpus, N, D, C, step, split, metric, value), and any further columns that were asked for.
 
     ``N`` parameters, ``D`` tokens seen, ``C`` FLOPs (6 N D where it was not given); what is unknown is NaN or "".
-    ``run`` names the training run, which joins metrics of one model.
+    ``run`` names the training run, which joins metrics of one model. ``without_value`` rows (of a wide table: cells)
+    had an empty value or NaN when the table was made, and are not among the rows.
     """
 
     columns: Mapping[str, Column]
+    without_value: int = 0
 
     def __len__(self) -> int:
         return len(self.columns["value"])
@@ -46,7 +48,7 @@ class RunTable:
     def rows(self, mask: npt.ArrayLike) -> RunTable:
         """Some of the rows: (N,) bool or row numbers."""
         chosen = np.asarray(mask)
-        return RunTable({name: column[chosen] for name, column in self.columns.items()})
+        return RunTable({name: column[chosen] for name, column in self.columns.items()}, self.without_value)
 
     def where(self, **equal: object) -> RunTable:
         """The rows in which columns have these values; a word that occurs nowhere in its column is an error."""
@@ -90,8 +92,9 @@ def read_run_table(
 
     ``columns`` maps our names to those of the file (``{"N": "params", "D": "tokens", "corpus": "data"}``); names beyond
     ours become further columns. A wide file, with one column per metric, needs ``metrics``: their columns, or a mapping
-    of our names to them; its empty cells, and NaN, become no row. In a file with a column of values ``metrics`` chooses
-    rows. N, D and C follow from two of them, and may be mapped (``{"x": "C"}``) like columns of the file.
+    of our names to them. In a file with a column of values ``metrics`` chooses rows. Values that are empty or NaN
+    become no row, and are counted. N, D and C follow from two of them, and may be mapped (``{"x": "C"}``) like columns
+    of the file.
     """
     found = _read(Path(path))
     mapping = {name: name for name in (*WORDS, *NUMBERS) if name in found} | dict(columns or {})
@@ -108,7 +111,7 @@ def read_run_table(
         )
     wide = _wide(path, found, metrics) if metrics and "value" not in table else None
     made = make_run_table(table, wide, str(path))
-    made = RunTable({**made.columns, **{name: made[column] for name, column in later.items()}})
+    made = replace(made, columns={**made.columns, **{name: made[column] for name, column in later.items()}})
     if wide is not None:
         return made
     return made.with_metrics(list(metrics)) if metrics else made
@@ -140,13 +143,17 @@ def make_run_table(
         table = {key: np.tile(column, len(values)) for key, column in table.items()}
         table["metric"] = np.repeat(np.array(list(values), dtype=object), rows)
         table["value"] = np.concatenate(list(values.values()))
-        present = ~np.isnan(table["value"])
-        table = {key: column[present] for key, column in table.items()}
     if "value" not in table:
         raise InputError(
             f"run table {name}: no column of values; map 'value', or name the metrics of a wide table."
         )
+    table["value"] = _numbers(name, "value", table["value"])
+    present = ~np.isnan(table["value"])
+    if all(len(column) == len(present) for column in table.values()):
+        table = {key: column[present] for key, column in table.items()}
     rows = len(table["value"])
+    if rows == 0 and len(present):
+        raise InputError(f"run table {name}: no row has a value.")
     for key in NUMBERS:
         if key in table:
             table[key] = _numbers(name, key, table[key])
@@ -170,7 +177,8 @@ def make_run_table(
     for key in WORDS:
         table[key] = np.array([str(word) for word in table[key]], dtype=object)
     ordered = [*WORDS[:2], *NUMBERS[:4], *WORDS[2:], "value"]
-    return RunTable({key: table[key] for key in [*ordered, *(key for key in table if key not in ordered)]})
+    ordered += [key for key in table if key not in ordered]
+    return RunTable({key: table[key] for key in ordered}, int((~present).sum()))
 
 
 def _number(name: str, text: str) -> float:

@@ -8,6 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from scoring.errors import InputError
+from training.laws.analysis.law import law_report
+from training.laws.analysis.law_request import LawRequest
 from training.laws.catalog import form_named
 from training.laws.fit import fit
 from training.laws.run_table import make_run_table, read_run_table
@@ -188,3 +190,22 @@ def test_wide_tables_of_steps_must_name_the_run():
         make_run_table(wide, {"loss": [3.0, 2.5]})
     named = make_run_table({**wide, "run": ["a", "a"]}, {"loss": [3.0, 2.5]})
     assert named.last()["value"].tolist() == [2.5]
+
+
+def test_values_that_are_missing_are_no_rows_and_counted():
+    """Alike in long and wide tables."""
+    known = {"run": ["a", "b", "c"], "D": [1e9, 2e9, 3e9]}
+    values = [3.0, np.nan, 2.5]
+    for table in (make_run_table({**known, "value": values}), make_run_table(known, {"loss": values})):
+        assert table["value"].tolist() == [3.0, 2.5] and table.names("run") == ["a", "c"]
+        assert table.without_value == 1 and table.where(run="a").without_value == 1
+    assert make_run_table({**known, "value": [3.0, 2.0, 1.0]}).without_value == 0
+    with pytest.raises(InputError, match="no row has a value"):
+        make_run_table({**known, "value": [np.nan] * 3})
+
+
+def test_reports_tell_of_values_that_are_missing():
+    x = np.geomspace(1e8, 1e10, 13)
+    table = make_run_table({"C": x, "value": np.where(np.arange(13) == 4, np.nan, 2 + x**-0.1)})
+    request = LawRequest(law="compute_power", resamples=5, starts=4)
+    assert any("1 value of the table empty or NaN" in line for line in law_report(table, request).preamble)

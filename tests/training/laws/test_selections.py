@@ -412,13 +412,14 @@ def test_losses_that_never_change_tell_nothing():
         ({}, {"at": {"D": np.nan}}, "above 0"),
         ({}, {"level": 1.5}, "between 0 and 1"),
         ({"value": np.zeros(45)}, {}, "above 0"),
-        ({"value": np.full(45, np.nan)}, {}, "not finite"),
+        ({"value": np.full(45, np.nan)}, {}, "no row has a value"),
+        ({"value": np.full(45, np.inf)}, {}, "not finite"),
         ({"split": np.array(["a", "b", "c"] * 15, dtype=object)}, {}, "name a split"),
     ],
 )
 def test_mistakes(changes, options, words):
-    table = make_run_table({**world(LAWS).columns, **changes})
     with pytest.raises(InputError, match=words):
+        table = make_run_table({**world(LAWS).columns, **changes})
         compare_selections(table, **{"resamples": 5, "starts": 4, **options})
 
 

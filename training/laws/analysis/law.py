@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +78,7 @@ def law_report(
     if request.groups is not None:
         rows[request.groups]  # an unknown column is an error now, not after the first fit
     if request.pooled:
-        rows = RunTable({**rows.columns, "corpus": np.full(len(rows), "", dtype=object)})
+        rows = replace(rows, columns={**rows.columns, "corpus": np.full(len(rows), "", dtype=object)})
     counts = Counter(zip(rows["corpus"], rows["metric"]))
     alone = sorted(cell for cell, count in counts.items() if count < LEAST_RUNS)
     alone = alone if len(alone) < len(counts) else []
@@ -185,6 +185,9 @@ def _title(form: Form, found: Sequence[LawOfCorpus]) -> str:
 
 def _preamble(request: LawRequest, found: Sequence[LawOfCorpus], rows: RunTable, source: str) -> list[str]:
     said = [f"runs: {source}"] if source else []
+    if rows.without_value:
+        plural = "" if rows.without_value == 1 else "s"
+        said.append(f"{rows.without_value:,} value{plural} of the table empty or NaN, and not used")
     delta = f" with delta {request.delta:g}" if request.objective == "huber" else ""
     said.append(
         f"fitted by {request.objective}{delta}, {request.starts} starts, {request.resamples:,} resamples"
