@@ -263,3 +263,10 @@ def test_errors_of_a_constant_curve():
 def test_what_cannot_be_is_refused(build, message):
     with pytest.raises(InputError, match=message):
         build(planted(1)[1][0])
+
+
+def test_rates_too_small_for_the_momentum_law_are_refused():
+    """At rates near 3e-10 the search ended far above the minimum."""
+    curves = [LossCurve(Schedule(np.linspace(3e-10, 1e-10, 50)), np.arange(10, 50), np.linspace(3, 2, 40))]
+    with pytest.raises(InputError, match="in a larger unit"):
+        fit_curves(curves, "momentum", decay=0.99, starts=2)

@@ -27,6 +27,8 @@ STARTS = 16
 
 BEYOND = 1.01
 """A schedule reaches beyond the curves fitted if it exceeds theirs by this factor."""
+LEAST_S2 = 1e-6
+"""C of the momentum laws is searched in units of the loss per S2; where S2 is smaller the search does not reach it."""
 
 
 @dataclass(frozen=True)
@@ -210,6 +212,11 @@ def fit_curves(
     found: dict[float | None, Fit] = {}
     for value in decays:
         form, inputs = law_of_points(law, value, points)
+        if "S2" in inputs and 0 < (reached := float(inputs["S2"].max())) < LEAST_S2:
+            raise InputError(
+                f"fit_curves: S2 reaches only {reached:.3g}, too little for the law {law} to be found; give all rates "
+                "in a larger unit."
+            )
         found[value] = fit(form, inputs, losses, objective=objective, delta=delta, starts=starts, seed=seed)
     best = min(found, key=lambda value: found[value].objective)
     objectives = {value: fitted.objective for value, fitted in found.items() if value is not None}
