@@ -67,7 +67,7 @@ class MapBootstrap:
 
     @property
     def cautions(self) -> tuple[Caution, ...]:
-        """Those of the map and its laws; kappa below zero; K or kappa whose 95 % interval spans more than a factor of 3."""
+        """Those of the map and its laws; kappa below zero; K or kappa whose interval spans more than a factor of 3."""
         found = list(self.loss_map.cautions)
         kappa = self.interval("kappa")
         against = kappa.high < 0
