@@ -9,7 +9,8 @@ BENCHMARKS = (
     "scoring_overhead", "length_buckets", "peak_memory", "label_errors", "finetune_hwu64", "gradient_norms",
     "gradient_scores_together", "vog_digits", "trak_lds", "influence_snli", "pvi_snli", "cscores_cifar10",
     "selection_effects", "sst2_dedup", "exact_topk", "facility_location", "dedup", "engine_overhead",
-    "compare_digits", "compare_cifar10", "compare_hwu64", "compare_speed", "compare_memory", "chinchilla_fit", "extrapolation_intervals",
+    "compare_digits", "compare_cifar10", "compare_hwu64", "compare_speed", "compare_memory", "chinchilla_fit",
+    "extrapolation_intervals",
     "scaling_sweep",
 )  # fmt: skip
 

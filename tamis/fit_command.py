@@ -156,9 +156,7 @@ def fit(
     if versus and not cutoffs:
         raise InputError(f"{OWNER}: --versus compares laws on the runs that --below holds out; give both.")
     if (versus or len(cutoffs) > 1) and (source is not None or base is not None):
-        raise InputError(
-            f"{OWNER}: --versus and several budgets go with a law, not with --from or --base."
-        )
+        raise InputError(f"{OWNER}: --versus and several budgets go with a law, not with --from or --base.")
     if isoflop and (source is not None or base is not None):
         raise InputError(f"{OWNER}: --isoflop goes with a law, not with --from or --base.")
     if resamples < 20:

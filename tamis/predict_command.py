@@ -19,11 +19,10 @@ if TYPE_CHECKING:
 OWNER = "tamis predict"
 AMONG = "among the runs"
 OUTSIDE = (
-    "Outside the runs fitted, intervals hold only if the law goes on as it is: on four published sweeps 26 to 85 % of "
-    "the runs beyond a cutoff, by law and cutoff, lay inside their 95 % intervals."
+    "Outside the runs fitted, intervals hold only if the law goes on as it is: on the four corpora of a published sweep "
+    "24 to 83 % of the runs beyond a cutoff, by law and cutoff, lay inside their 95 % intervals."
 )
-"""Measured by ``extrapolation_table`` on the four corpora of Brandfonbrener et al. 2024 (loss-to-loss prediction), 245
-runs from 2e18 FLOP on and 91 from 2e19 on: of kaplan_offset 85 and 80 %, of chinchilla 73 and 26 % lay inside."""
+"""Measured: ``benchmarks/extrapolation_intervals.py``."""
 NO_INPUTS = ("value", "low", "high", "inside", "beyond", "beyond_in", "outcome", "wanted")
 """Keys of a row that are no inputs of the law."""
 
