@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 OWNER = "tamis predict"
 AMONG = "among the runs"
 OUTSIDE = (
-    "Outside the runs fitted, intervals hold only if the law goes on as it is: on the four corpora of a published sweep "
-    "24 to 83 % of the runs beyond a cutoff, by law and cutoff, lay inside their 95 % intervals."
+    "Outside the runs fitted, intervals hold only if the law goes on as it is: on the four corpora of a published "
+    "sweep 24 to 83 % of the runs beyond a cutoff, by law and cutoff, lay inside their 95 % intervals."
 )
 """Measured: ``benchmarks/extrapolation_intervals.py``."""
 NO_INPUTS = ("value", "low", "high", "inside", "beyond", "beyond_in", "outcome", "wanted")
