@@ -14,6 +14,7 @@ from training.laws.loss_to_loss.pairing import Series
 from training.laws.loss_to_loss.translation import translated_law
 from training.laws.repetition.keep_fraction import Selection, best_keep_fraction, best_selection
 from training.laws.run_table import make_run_table
+from training.laws.selections.comparison import compare_selections
 from training.laws.selections.crossing import crossings
 from training.laws.selections.learning_curves import learning_curves
 from training.laws.selections.multipliers import multiplier, run_multipliers
@@ -23,15 +24,19 @@ from training.laws.uncertainty.bootstrap import bootstrap
 U = 12.8e6
 
 
-def of_one_size(times=1.5):
-    """Curves of one size, 15 runs each; and a reader of laws of N and D."""
+def one_size_table(times=1.5):
+    """Two corpora of one model size, 15 runs each."""
     rng, D = np.random.default_rng(3), np.tile(np.geomspace(2e9, 2e11, 5), 3)
     laws = {"random": chinchilla_law(1e9, D), "half more": chinchilla_law(1e9, D, times)}
     columns = {
         "corpus": np.repeat(list(laws), 15), "N": np.full(30, 1e9), "D": np.tile(D, 2), "seed": np.repeat(range(6), 5),
         "value": np.concatenate([y * np.exp(0.002 * rng.normal(size=15)) for y in laws.values()]),
     }  # fmt: skip
-    return learning_curves(make_run_table(columns), form=form_named("chinchilla"), resamples=40, starts=12)
+    return make_run_table(columns)
+
+
+def of_one_size():
+    return learning_curves(one_size_table(), form=form_named("chinchilla"), resamples=40, starts=12)
 
 
 def test_curves_of_one_model_size_say_nothing_of_others():
@@ -48,6 +53,10 @@ def test_curves_of_one_model_size_say_nothing_of_others():
         assert ((interval.low, interval.high) != (0, np.inf)) == known, (at, way)
     runs = run_multipliers(base, own, "N")
     assert (runs.low_R == 0).all() and (runs.high_R == np.inf).all() and runs.median.low == 0
+    said = compare_selections(
+        one_size_table(), form=form_named("chinchilla"), at=there, resamples=40, starts=12
+    ).sentences[0]
+    assert "(no interval)" in said and "inf" not in said
     crossed = crossings(base, own, there)
     assert crossed.verdict == "cannot tell" and (crossed.high_G == np.inf).all()
 

@@ -64,6 +64,8 @@ def _gap(gap: Gap, name: str, base: str, metric: str, where: str) -> str:
 
 def _signed(gap: Gap) -> str:
     found = gap.difference
+    if not np.isfinite([found.low, found.high]).any():
+        return f"{found.value:+.3g} (no interval)"
     return f"{found.value:+.3g} ({found.low:+.3g} to {found.high:+.3g})"
 
 
