@@ -58,6 +58,7 @@ def test_definitions_of_both_papers():
     assert found.steps(found.balanced.value) == pytest.approx(2 * found.steps_min)
 
 
+@pytest.mark.slow
 def test_intervals_cover():
     rng, hit = np.random.default_rng(0), {"batch": 0, "balanced": 0}
     for _ in range(60):

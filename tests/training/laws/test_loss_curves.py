@@ -88,6 +88,7 @@ def test_the_momentum_law_fitted(curves, size, parameters, r2, mae):
     assert chosen.fitted.objective < law.fitted.objective and on_held_out(chosen, curves[size]).mae < mae
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [25, 100])
 def test_held_out_curves_lie_in_their_intervals(curves, size):
     """Intervals of resampled noise alone hold far fewer: the misfit between shapes is what counts."""
@@ -128,6 +129,7 @@ def planted(count=3, noise=1e-3, seed=0, **parameters):
     ]
 
 
+@pytest.mark.slow
 def test_a_planted_momentum_law_is_found_with_its_decay():
     truth, runs = planted(6)
     law = fit_curves(runs, "momentum")

@@ -27,7 +27,7 @@ def routed(N0: float = 1e8) -> Form:
     ln_N0 = float(np.log(N0))
 
     def ln_loss(p: Values, x: Values) -> torch.Tensor:
-        if bool((x.E < 1).any()):
+        if bool((x.E < 1 - 1e-9).any()):  # 1 from an inverse comes back rounded
             raise bad_value("E", "routed", float(x.E.min()), "a number of experts, at least 1")
         n, ln_experts = x.ln_N - ln_N0, _ln_saturated(p, x.E)
         return p.ln_L0 + p.a * n + (p.b0 + p.c * n) * ln_experts
