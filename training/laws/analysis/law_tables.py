@@ -18,6 +18,7 @@ MOST_HELD_OUT = 12
 
 
 def parameters_listing(law: LawOfCorpus) -> Listing:
+    """Every parameter with its bootstrap interval, and that of its profile where one was asked for."""
     level, profiled = law.about["level"], {each.parameter: each for each in law.profiles}
     rows: list[list[Cell]] = []
     for p in law.fitted.form.parameters:
@@ -41,6 +42,7 @@ def _value_cell(law: LawOfCorpus, name: str, level: float) -> Cell:
 
 
 def optima_listing(law: LawOfCorpus) -> Listing:
+    """The best model size, tokens and loss for every compute budget asked for, with intervals."""
     header = ["C", "N*", "D*", "D*/N*", "loss there", "exponent of N*"]
     rows = [
         [f"{at.C:.4g}", interval_cell(at.N, "N"), interval_cell(at.D, "D"), at.tokens_per_parameter,
@@ -51,6 +53,7 @@ def optima_listing(law: LawOfCorpus) -> Listing:
 
 
 def held_out_listing(law: LawOfCorpus, evaluation: Evaluation) -> Listing:
+    """The held-out runs that were predicted worst, with their intervals; the caption tells of all of them."""
     level = law.about["level"]
     centre, low, high = law.resampled.predict(evaluation.inputs, level)
     order = np.argsort(-np.abs(evaluation.errors_T), kind="stable")[:MOST_HELD_OUT]
