@@ -66,6 +66,7 @@ SCORERS: Mapping[str, Entry] = {
     "iteration_learned": _at("learning_time", "IterationLearned"),
     "knn_shapley": _at("knn_shapley", "KnnShapley"),
     "knn_shapley:target": _at("knn_shapley", "KnnShapleyTarget"),
+    "length": _at("length", "Length"),
     "less": _at("less", "Less"),
     "loss": _at("loss", "Loss"),
     "margin": _at("margin", "LabelMargin"),

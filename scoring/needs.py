@@ -17,14 +17,20 @@
 | ``ProjectedGradients`` | ``extra(need)`` | (B, D) | forward, backward, per-example gradients |
 | ``InputGradients`` | ``layers(need)`` | (B, ...), (B,) | forward and backward |
 | ``Representations`` | ``layers(need)`` | (B, D) each | one forward pass |
+| ``texts`` | ``texts_B``, ``pairs_B`` | B texts | none; of documents only, as all below |
+| ``target_documents`` | ``target_documents`` | ``TargetDocuments`` | what is asked of the target's documents |
+| ``Embeddings`` | ``extra(need)`` | (B, D) | one forward pass of an encoder |
+| ``DocumentNats`` | ``layers(need)`` | (B,) each | one forward pass of a language model |
+| ``Answers`` | ``layers(need)`` | (B,) each | a question to a language model |
+| ``MinHashes`` | ``extra(need)`` | (B, P) | hashing of the text |
 
-The last five have options, so a scorer names the kind in ``needs`` and the need itself in ``reads``.
+Those in capitals have options, so a scorer names the kind in ``needs`` and the need itself in ``reads``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 SUMMARIES = ("losses", "predictions", "logit_margins", "entropies")
 """What a recorder keeps instead of logits when there are many classes; every one follows from logits and labels."""
@@ -79,16 +85,92 @@ class Representations:
     kind: ClassVar[str] = "representations"
 
 
-Need = str | GradientNorms | GradientDots | ProjectedGradients | InputGradients | Representations
-WITH_OPTIONS = (GradientNorms, GradientDots, ProjectedGradients, InputGradients, Representations)
+@dataclass(frozen=True)
+class Embeddings:
+    """One vector per document (or image), (B, D) float32, by the named encoder, or by that of the source."""
+
+    encoder: str = ""
+    kind: ClassVar[str] = "embeddings"
+
+
+@dataclass(frozen=True)
+class DocumentNats:
+    """What a causal language model makes of a document: four tensors, (B,) float64.
+
+    Negative log-likelihood of the part in nats (NaN where it predicts no token), predicted tokens, UTF-8 bytes of the
+    predicted part, and tokens of the part that were left out.
+
+    Attributes:
+        model: "" is the source's ``lm``, "reference" its ``reference``, else a folder or hub name.
+        part: ``all`` of the document; of a pair the ``response`` after the prompt, or the ``response_alone``.
+        window: Tokens of context and predictions together; None is what the model was trained for.
+        stride: Tokens between the starts of two windows; each window predicts only what none before it did. None is
+            half a window. 0: one window, what lies behind it is left out.
+    """
+
+    model: str = ""
+    part: Literal["all", "response", "response_alone"] = "all"
+    window: int | None = None
+    stride: int | None = None
+    kind: ClassVar[str] = "document_nats"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model answers to a question about a document with yes or no: four tensors, (B,) float64.
+
+    ln of the probability of all spellings of yes as the first token of the answer, the same of no, how many windows of
+    the document were asked about, and the share of the document's tokens that no window shows. Where there are several
+    windows, the probabilities are their ``pool``.
+
+    Attributes:
+        model: "" is the source's ``llm``, else a folder, hub name or URL.
+        prompt: A name of ``scoring.ask_llm.prompts``, or a text with ``{document}`` in it.
+        windows: How many windows are shown of a document that does not fit: ``head``, ``head_tail``, or
+            ``head_middle_tail``.
+        pool: How the windows' probabilities become one: ``mean``, ``min`` or ``max`` of yes.
+    """
+
+    model: str = ""
+    prompt: str = "sachdeva2024"
+    windows: Literal["head", "head_tail", "head_middle_tail"] = "head"
+    pool: Literal["mean", "min", "max"] = "mean"
+    kind: ClassVar[str] = "answers"
+
+
+@dataclass(frozen=True)
+class MinHashes:
+    """Signature of the set of shingles of a document, (B, P) int64: equal entries estimate the Jaccard index.
+
+    Attributes: as of ``scoring.duplicates``.
+    """
+
+    permutations: int = 128
+    shingle: Literal["word", "char"] = "word"
+    n: int = 5
+    ignore_case: bool = True
+    ignore_punctuation: bool = True
+    seed: int = 0
+    kind: ClassVar[str] = "minhashes"
+
+
+OfCheckpoints = GradientNorms | GradientDots | ProjectedGradients | InputGradients | Representations
+OfDocuments = Embeddings | DocumentNats | Answers | MinHashes
+Need = str | OfCheckpoints | OfDocuments
+WITH_OPTIONS = (*get_args(OfCheckpoints), *get_args(OfDocuments))
+
+OF_CHECKPOINTS = frozenset(need.kind for need in get_args(OfCheckpoints))
+"""Kinds that no recording, no array and no corpus holds."""
+OF_DOCUMENTS = frozenset({"texts", "target_documents", *(need.kind for need in get_args(OfDocuments))})
+"""Kinds that come from the data themselves, without runs."""
 
 NEEDS = (
-    "labels", "logits", *SUMMARIES, "target", "trained", "reference_losses", "null_losses",
+    "labels", "logits", *SUMMARIES, "target", "trained", "reference_losses", "null_losses", "texts", "target_documents",
     *(need.kind for need in WITH_OPTIONS),
 )  # fmt: skip
 
 
-FROM_ELSEWHERE = frozenset({"target", "trained", "reference_losses", "null_losses"})
+FROM_ELSEWHERE = frozenset({"target", "trained", "reference_losses", "null_losses"}) | OF_DOCUMENTS
 """Kinds that one run's own checkpoints and recordings cannot give, or only if it was trained for that."""
 
 

@@ -22,6 +22,8 @@ from scoring.signal_store import DONE
 
 Arrays = dict[str, npt.NDArray[Any]]
 HEAD = "request.json"
+CHUNKS = "chunks"
+"""Folder of dear signals of a corpus, see ``scoring.corpus.chunks``."""
 
 
 class Parts:
@@ -86,7 +88,8 @@ class Parts:
     def _finished(self) -> bool:
         """Whether there is any finished work."""
         assert self.folder is not None
-        return any(self.folder.glob("*.parquet")) or any(self.folder.glob(f"*/{DONE}"))
+        patterns = ("*.parquet", f"*/{DONE}", f"{CHUNKS}/*/*.npz")
+        return any(any(self.folder.glob(pattern)) for pattern in patterns)
 
 
 def remove_parts(out: Path) -> None:

@@ -9,20 +9,20 @@ from torch import Tensor
 
 from scoring.catalog import parse_scorer, split_scorers
 from scoring.errors import InputError, bad_value
-from scoring.needs import WITH_OPTIONS, Need, Representations, provided
+from scoring.needs import OF_CHECKPOINTS, OF_DOCUMENTS, Need, Representations, provided
 from scoring.scorer import CollectiveScorer, Row, Scorer, TrajectoryScorer
 from scoring.signals import VIEWS, Signals, View
 from scoring.sources.source import Pass, Source
 from scoring.steps import StepRule
-
-OF_CHECKPOINTS = frozenset(need.kind for need in WITH_OPTIONS)
-"""Kinds that no recording and no array holds."""
 
 HINTS = {
     "target": "give the examples to compare with as target",
     "reference_losses": "give the runs of the reference model as reference",
     "null_losses": "give the runs of the model trained without inputs as null",
     **dict.fromkeys(sorted(OF_CHECKPOINTS), "it has to be computed from checkpoints"),
+    **dict.fromkeys(
+        sorted(OF_DOCUMENTS), "it is of the documents themselves: score them without runs or arrays"
+    ),
 }
 """Where the user finds what a source lacks."""
 
@@ -31,7 +31,7 @@ OF_LABELS = frozenset(
         "labels",
         "losses",
         "logit_margins",
-        *(need.kind for need in WITH_OPTIONS if need is not Representations),
+        *(OF_CHECKPOINTS - {Representations.kind}),
     }
 )
 """Kinds that nobody can give of examples without labels."""

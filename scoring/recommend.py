@@ -18,12 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 from scoring.meaning import GOOD_FOR
 from scoring.needs import (
+    Embeddings,
     GradientDots,
     GradientNorms,
     InputGradients,
+    MinHashes,
     Need,
     ProjectedGradients,
     Representations,
+    kind_of,
     provided,
 )  # fmt: skip
 
@@ -35,15 +38,22 @@ OTHERS = {
     "reference_losses": "reference runs",
     "null_losses": "null runs",
     "trained": "runs on subsets",
+    "embeddings": "an encoder",
+    "document_nats": "a language model",
+    "answers": "a model that answers",
+    "target_documents": "target documents",
 }
 """Kinds of signals that the run itself cannot give -> what the user must have."""
 
-RECORDED = provided(frozenset({"labels", "logits"})) | OTHERS.keys() - {"target"}
+WITHOUT_PASS = {"labels", "texts", "minhashes", *OTHERS} - {"embeddings", "document_nats", "answers"}
+"""Kinds that cost no pass of the model over the examples."""
+
+RECORDED = provided(frozenset({"labels", "logits"})) | {"trained", "reference_losses", "null_losses"}
 """Kinds that need no pass over the examples where the run recorded logits."""
 
 UNITS = {
     "C": "classes",
-    "D": "width of the last layer",
+    "D": "width of the last layer, or of the embeddings",
     "L": "widths of all layers together",
     "I": "numbers in the input",
     "T": "checkpoints",
@@ -74,7 +84,7 @@ def cost_of(name: str, scorer: Scorer) -> dict[str, Any]:
         "good_for": GOOD_FOR[scorer.meaning],
         "view": scorer.view,
         "checkpoints": "one" if one else "all",
-        "forward": int(any(need not in {"labels", *OTHERS} for need in scorer.reads)),
+        "forward": int(any(kind_of(need) not in WITHOUT_PASS for need in scorer.reads)),
         "backward": backward_passes(scorer.reads),
         "formed": any(isinstance(need, ProjectedGradients) for need in scorer.reads),
         "recorded": scorer.needs <= RECORDED,
@@ -128,6 +138,10 @@ def _kept(need: Need) -> tuple[int, str]:
         return 4, "L" if need.layers == "all" else "D"
     if isinstance(need, InputGradients):
         return 4, "I"
+    if isinstance(need, Embeddings):
+        return 4, "D"
+    if isinstance(need, MinHashes):
+        return 8 * need.permutations, ""
     return 8, "C" if need == "logits" else ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
@@ -18,27 +18,23 @@ import pyarrow as pa
 from scoring.collected import Collected, collect
 from scoring.combine import column_of, combine_runs, normalize_run
 from scoring.errors import InputError, OutputTakenError, bad_value, unknown_name
-from scoring.examples import Examples, require_examples
+from scoring.examples import Examples
 from scoring.hashing import digest, fingerprint, hash_ids
 from scoring.ids import id_column
 from scoring.parts import Arrays, Parts, remove_parts
 from scoring.plan import Column, RunPlan, check_folds, needs_of, parse_columns, plan_run
 from scoring.progress import Advance, progress
+from scoring.review import review, tally
 from scoring.scorer import CollectiveScorer, Scorer
 from scoring.signals import VIEWS, View
 from scoring.sources.arrays import ArraySource
-from scoring.sources.runs import RunSource
+from scoring.sources.corpus import CorpusSource
+from scoring.sources.opening import open_source
 from scoring.sources.source import IntArray, Pass, Source
 from scoring.sweep import ORDERS, Fits, Order, fit_run, sweep_pieces
 from scoring.table import ScoreTable
 
 OPTIONS = ("out", "view", "per_run", "order", "block_rows", "cache", "overwrite", "show_progress")
-SOURCE_OPTIONS = (
-    "signals", "model", "device", "precision", "batch_size", "max_tokens", "trust_remote_code",
-    "target", "target_groups", "reference", "null",
-)  # fmt: skip
-"""Of ``RunSource`` and ``CheckpointSweep``."""
-
 BLOCK_ROWS = 65_536
 """Rows scored between two points from which an interrupted job resumes; bounds the memory of per-example state."""
 
@@ -46,7 +42,7 @@ BLOCK_ROWS = 65_536
 def score(
     examples: Examples | None,
     scorers: str | Scorer | Sequence[str | Scorer],
-    source: Source | str | Path,
+    source: Source | str | Path | None = None,
     *,
     out: str | Path | None = None,
     view: View | None = None,
@@ -64,8 +60,9 @@ def score(
         examples: What to score. None with an ``ArraySource``, whose ids and labels are used.
         scorers: ``"el2n,forgetting,loss@mean"``, names, or scorer objects; see ``scoring.catalog.parse_scorer``.
         source: A path (run directory, folder of runs or folds, Hugging Face model folder, Trainer output) or a source
-            object. With several runs every column is the scorer's combination over runs (for most the mean), beside it
-            ``<column>.se`` (standard error over runs) and ``<column>.runs`` (how many runs scored the example).
+            object; None for scores of the documents themselves (density, perplexity, ask_llm ...). With several runs
+            every column is the scorer's combination over runs (for most the mean), beside it ``<column>.se`` (standard
+            error over runs) and ``<column>.runs`` (how many runs scored the example).
         out: A Parquet file to write. Work is kept beside it in ``<out>.parts`` until it is finished; the same call
             resumes there after an interruption, and a different call is refused unless ``overwrite``.
         view: ``clean`` or ``presentation`` for all scorers; by default each takes the view of its definition, where
@@ -75,9 +72,9 @@ def score(
         cache: Folder in which what collective scorers read of the checkpoints (projected gradients, representations)
             stays for the next call with the same checkpoints, examples and options. By default it is kept in
             ``<out>.parts`` until the table is written.
-        source_options: Passed to ``RunSource``: ``device``, ``precision``, ``batch_size``, ``signals``; ``target``
-            (examples that some scores compare with), ``target_groups``; ``reference`` and ``null`` (runs of the other
-            model that reducible_loss and pvi need) ...
+        source_options: Of ``RunSource``: ``device``, ``precision``, ``batch_size``, ``signals``; ``target`` (examples
+            that some scores compare with), ``target_groups``; ``reference`` and ``null`` (runs of the other model that
+            reducible_loss and pvi need) ... Without a source those of ``CorpusModels``, and ``target``.
 
     Raises:
         InputError: An unknown scorer, signals that the source does not have, data that do not fit the runs.
@@ -92,24 +89,15 @@ def score(
     for column in columns:
         if column.scorer.caveat:
             warnings.warn(f"{column.name}: {column.scorer.caveat}.", stacklevel=2)
-    if isinstance(source, str | Path):
-        if examples is None:
-            raise InputError("score: examples are needed to score from runs; only arrays carry their own.")
-        require_examples(examples, "score")
-        if unknown := source_options.keys() - set(SOURCE_OPTIONS):
-            raise unknown_name("option", "score", min(unknown), [*OPTIONS, *SOURCE_OPTIONS])
-        source = RunSource(source, examples, **source_options)
-    elif source_options:
-        raise unknown_name("option", "score", min(source_options), OPTIONS)
-    elif not hasattr(source, "passes"):
-        allowed = "a path of runs, an ArraySource or another source object"
-        raise bad_value("source", "score", type(source).__name__, allowed)
+    source = open_source(source, examples, source_options, OPTIONS)
     ids, labels, about = _identity(examples, source)
     plans = [plan_run(source, run, columns, view) for run in range(len(source.runs))]
     _check_views(columns, plans, source)
     for plan in plans:
         if plan.run in source.folded:
             check_folds(columns, source.runs[plan.run])
+    if isinstance(source, CorpusSource):
+        source.prepare(needs_of(columns))
     # Pieces are cut by position and labels change the values: the order of ids and the labels are part of the request.
     rows_hash = digest(hash_ids(ids).tobytes(), b"" if labels is None else labels.tobytes(), size=16).hex()
     views = [sorted(plan.views.items()) for plan in plans]
@@ -133,9 +121,14 @@ def score(
         raise InputError("score: every example was held out by every run, so there is nothing to score.")
     blocks = [covered[start : start + block_rows] for start in range(0, len(covered), block_rows)]
     total = sum(int(covers[plan.run].sum()) * plan.reads for plan in plans)
-    with progress("scoring", total, enabled=show_progress) as advance:
+    with ExitStack() as stack:
         folder = None if cache is None else Path(cache)
-        job = _Job(source, order, covers, ids, labels, about, parts, folder, advance)
+        if isinstance(source, CorpusSource):
+            source.keep_in(stack.enter_context(parts.signals()) if folder is None else folder)
+            if path is not None:
+                stack.callback(source.ledger.write, path, request)
+        advance = stack.enter_context(progress("scoring", total, enabled=show_progress))
+        job = _Job(source, order, covers, ids, labels, about, parts, folder, advance, show_progress)
         runs = []
         for plan in plans:
             whole = {}
@@ -157,7 +150,12 @@ def score(
             rows = covered[part]
             tables.append(_table(ids[rows], None if labels is None else labels[rows], data))
     info = {**about, "request": request, "held_out": len(ids) - len(covered), "runs": list(source.runs)}
-    table = ScoreTable(pa.concat_tables(tables), _metadata(columns, roles, plans, source), info)
+    content = pa.concat_tables(tables)
+    scores = {
+        name: content.column(name).to_numpy() for name, role in roles.items() if role in ("score", "side")
+    }
+    described = review(columns, tally(columns, scores), _metadata(columns, roles, plans, source))
+    table = ScoreTable(content, described, info)
     for column in columns:
         if "trained" in column.scorer.needs and np.isnan(table.column(column.name)).all():
             warnings.warn(
@@ -197,14 +195,14 @@ class _Job:
     cache: Path | None
     """Where what collective scorers read is kept, if not among the parts."""
     advance: Advance
+    show_progress: bool
     fits: dict[int, Fits] = field(default_factory=dict)
 
     def block(self, plan: RunPlan, rows: IntArray) -> Arrays:
         """One run over one block: ``name`` and ``name seen`` arrays over all rows of the block."""
         if plan.run not in self.fits:
-            self.fits[plan.run] = fit_run(
-                self.source, plan, np.flatnonzero(self.covers[plan.run]), lambda _: None
-            )
+            covered = np.flatnonzero(self.covers[plan.run])
+            self.fits[plan.run] = fit_run(self.source, plan, covered, self.show_progress)
         inside = self.covers[plan.run][rows]
         fits = self.fits[plan.run]
         found = list(sweep_pieces(self.source, plan, rows[inside], self.order, fits, self.advance))

@@ -9,13 +9,14 @@ progress and resuming belong to ``scoring.run``. Three kinds:
 * a **collective** scorer (``CollectiveScorer``) gets what it needs of all examples of a run at once, memory-mapped,
   because the score of one depends on the others: neighbours, clusters, a covariance.
 
-The first two may take a first look at the data through ``fit``: sums that add up over batches and shards.
+The first two may take a first look at the data through ``fit``: sums that merge over batches and shards. A
+``DocumentScorer`` is a trajectory scorer of the one pass over a corpus.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
@@ -36,6 +37,14 @@ Row = dict[str, Tensor]
 
 Outputs = Mapping[str, Tensor]
 """Values of B examples: the score under ``""``, side columns under their own names."""
+
+
+@dataclass(frozen=True)
+class Review:
+    """What is to be said of a finished column: numbers that its description keeps, and sentences that warn."""
+
+    summary: Mapping[str, float] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,10 @@ class Scorer:
 
     @property
     def fits(self) -> bool:
-        """Whether ``fit`` must see all rows of a checkpoint before ``score`` is called."""
+        """Whether ``fit`` must see all rows of a checkpoint before ``score`` is called.
+
+        What ``fitted`` gives may fit again, for a second look with what the first has found.
+        """
         return False
 
     def check_steps(self, steps: Sequence[int]) -> None:
@@ -75,12 +87,30 @@ class Scorer:
         raise AssertionError(f"{type(self).__name__} has no score()")
 
     def fit(self, signals: Signals) -> dict[str, Tensor]:
-        """Sums over the batch; sums of different batches are added."""
+        """Sums over the batch; those of different batches and shards are merged."""
         return {}
+
+    def merge(self, sums: Mapping[str, Tensor], more: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What ``fit`` gave of two parts of the rows as what it gives of both: by default their sums.
+
+        It must not matter which part comes first, nor how the rows were cut into parts.
+        """
+        return {name: value + more[name] for name, value in sums.items()}
 
     def fitted(self, sums: Mapping[str, Tensor]) -> Self:
         """This scorer with what ``fit`` learned over all rows."""
         return self
+
+    def tally(self, outputs: Mapping[str, Tensor]) -> dict[str, float]:
+        """Numbers about the values of some rows (score under ``""``, side columns), for ``review``; they are added.
+
+        A name that begins with ``min_`` or ``max_`` is the smallest or largest instead.
+        """
+        return {}
+
+    def review(self, tally: Mapping[str, float]) -> Review:
+        """What a user must know of the values, from the ``tally`` of all rows."""
+        return Review()
 
     def normalize(self, values_N: Tensor, labels_N: Tensor | None) -> Tensor:
         """Values of one run against those of all its examples, (N,) float64: by default as they are.
@@ -144,6 +174,32 @@ class TrajectoryScorer(Scorer):
     def final(self, row: Row) -> Outputs:
         """The score, and any side columns, from the state after the last checkpoint."""
         raise AssertionError(f"{type(self).__name__} has no final()")
+
+
+@dataclass(frozen=True)
+class DocumentScorer(TrajectoryScorer):
+    """A score of each document, which has one pass; beside it the side columns that ``sides`` names."""
+
+    sides: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def state(self) -> Mapping[str, float]:  # type: ignore[override]
+        """The values themselves."""
+        return dict.fromkeys(("", *self.sides), float("nan"))
+
+    def outputs(self, signals: Signals) -> Outputs:
+        """The score under ``""`` and every side column, (B,) each."""
+        raise AssertionError(f"{type(self).__name__} has no outputs()")
+
+    def step(self, signals: Signals, row: Row) -> Row:
+        """The values; there is no step before."""
+        found = self.outputs(signals)
+        assert set(found) == {"", *self.sides}, f"{type(self).__name__} gives other columns than it says"
+        return {name: value.double() for name, value in found.items()}
+
+    def final(self, row: Row) -> Outputs:
+        """The values."""
+        return row
 
 
 @dataclass(frozen=True)

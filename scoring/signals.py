@@ -8,10 +8,10 @@ What there is to ask for, and what it costs, stands in ``scoring.needs``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ import torch
 from torch import Tensor
 
 from scoring.needs import Need
+
+if TYPE_CHECKING:
+    from scoring.corpus.documents import Documents
 
 View = Literal["clean", "presentation"]
 """``clean``: evaluation mode, no augmentation, fixed weights. ``presentation``: the training forward pass of the
@@ -55,6 +58,23 @@ class Target:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TargetDocuments:
+    """Documents that a score compares with, J of them; ``extras`` holds what was asked for of them.
+
+    ``labels_J`` are class indices into ``label_names``, or None.
+    """
+
+    ids_J: npt.NDArray[np.generic]
+    texts_J: Sequence[str]
+    labels_J: npt.NDArray[np.int64] | None
+    label_names: Sequence[str] = ()
+    extras: Mapping[Need, tuple[Tensor, ...]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ids_J)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Signals:
     """What is known about B examples at one checkpoint or presentation; tensors are on the CPU.
 
@@ -76,9 +96,23 @@ class Signals:
     """The share of its examples that the run trained on; NaN where it is not known."""
     extras: Mapping[Need, tuple[Tensor, ...]] = field(default_factory=dict)
     target: Target | None = None
+    documents: Documents | None = None
+    target_documents: TargetDocuments | None = None
 
     def __len__(self) -> int:
         return len(self.ids_B)
+
+    @property
+    def texts_B(self) -> Sequence[str]:
+        """The documents; of a pair both texts, a blank line between them."""
+        assert self.documents is not None, "the source has no documents"
+        return self.documents.texts_B
+
+    @property
+    def pairs_B(self) -> Sequence[tuple[str, str]]:
+        """Prompt and response of every row; refused where there is one text only."""
+        assert self.documents is not None, "the source has no documents"
+        return self.documents.pairs_B
 
     def extra(self, need: Need) -> Tensor:
         """A need with options that has one tensor: (B,) float64 numbers, (B, ...) float32 gradients."""

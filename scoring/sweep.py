@@ -8,8 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from scoring.needs import Need
 from scoring.plan import Column, RunPlan, needs_of
-from scoring.progress import Advance
+from scoring.progress import Advance, progress
 from scoring.scorer import Row, Scorer
 from scoring.signals import Signals
 from scoring.sources.source import IntArray, Pass, Source
@@ -26,26 +27,50 @@ WIDE_BYTES = 2**30
 FIRST_WIDE_ROWS = 512
 """Rows of the first piece, from which the size of the state is measured."""
 
-Fits = Mapping[tuple[str, Pass], Mapping[str, Tensor]]
-"""(column name, pass) -> what ``Scorer.fit`` summed over all rows of that pass."""
+Fits = Mapping[tuple[str, Pass], Scorer]
+"""(column name, pass) -> the scorer, fitted to all rows of that pass."""
 
 
 def fit_run(
-    source: Source, plan: RunPlan, rows: IntArray, advance: Advance
-) -> dict[tuple[str, Pass], dict[str, Tensor]]:
-    """The first look of those columns that want one: sums over ``rows``, per column and pass."""
-    fits: dict[tuple[str, Pass], dict[str, Tensor]] = {}
-    for sweep, columns in plan.blockwise:
-        fitting = [column for column in columns if column.scorer.fits]
-        if not fitting:
-            continue
-        for _, signals in source.read(sweep, needs_of(fitting), rows):
-            for column in fitting:
-                sums = fits.setdefault((column.name, sweep), {})
-                for name, value in column.scorer.fit(signals).items():
-                    sums[name] = sums[name] + value if name in sums else value
-            advance(len(signals))
+    source: Source, plan: RunPlan, rows: IntArray, show_progress: bool = False
+) -> dict[tuple[str, Pass], Scorer]:
+    """The looks that some columns take at all ``rows`` first: their scorers, fitted per pass."""
+    fits = {
+        (column.name, sweep): column.scorer
+        for sweep, columns in plan.blockwise
+        for column in columns
+        if column.scorer.fits
+    }
+    looks = 0
+    while any(scorer.fits for scorer in fits.values()):
+        looks += 1
+        for sweep in dict.fromkeys(sweep for _, sweep in fits):
+            fitting = {key: each for key, each in fits.items() if key[1] == sweep and each.fits}
+            with progress(f"look {looks}", len(rows), enabled=show_progress) as advance:
+                fits |= fit_pass(source, sweep, rows, fitting, advance)
     return fits
+
+
+def fit_pass(
+    source: Source, sweep: Pass, rows: IntArray, scorers: Mapping[tuple[str, Pass], Scorer], advance: Advance
+) -> dict[tuple[str, Pass], Scorer]:
+    """One look of some scorers at ``rows``, (column name, pass) -> scorer before and after."""
+    sums = fit_sums(source, sweep, rows, scorers, advance)
+    return {key: scorer.fitted(sums[key]) if key in sums else scorer for key, scorer in scorers.items()}
+
+
+def fit_sums(
+    source: Source, sweep: Pass, rows: IntArray, scorers: Mapping[tuple[str, Pass], Scorer], advance: Advance
+) -> dict[tuple[str, Pass], dict[str, Tensor]]:
+    """What one look of every scorer sums up over ``rows``."""
+    sums: dict[tuple[str, Pass], dict[str, Tensor]] = {}
+    needs = frozenset[Need]().union(*(scorer.reads for scorer in scorers.values()))
+    for _, signals in source.read(sweep, needs, rows):
+        for key, scorer in scorers.items():
+            more = scorer.fit(signals)
+            sums[key] = scorer.merge(sums[key], more) if key in sums else more
+        advance(len(signals))
+    return sums
 
 
 def sweep_pieces(
@@ -80,7 +105,7 @@ def sweep_block(
     }
     seen = {name: torch.zeros(len(rows), dtype=torch.bool) for name in columns}
     scorers = {
-        (column.name, sweep): _fitted(column, sweep, fits)
+        (column.name, sweep): fits.get((column.name, sweep), column.scorer)
         for sweep, readers in plan.blockwise
         for column in readers
     }
@@ -148,10 +173,6 @@ class _BatchStates:
             for name, value in self.column.final(row).items():
                 values.setdefault(name, torch.full((rows,), float("nan"), dtype=torch.float64))[index] = value
         return values
-
-
-def _fitted(column: Column, sweep: Pass, fits: Fits) -> Scorer:
-    return column.scorer.fitted(fits[column.name, sweep]) if column.scorer.fits else column.scorer
 
 
 def _visits(

@@ -14,8 +14,9 @@ from scoring.errors import InputError, OutputTakenError, bad_value, name_some, u
 from scoring.examples import Examples
 from scoring.find_runs import find_runs, model_of, place_of, read_runs
 from scoring.plan import parse_columns
-from scoring.run import OPTIONS, SOURCE_OPTIONS, score
+from scoring.run import OPTIONS, score
 from scoring.scorer import Scorer
+from scoring.sources.opening import RUN_OPTIONS
 
 OWNER = "compare"
 OWN = ("out", "per_run", "overwrite")
@@ -87,7 +88,7 @@ def score_cells(
     """
     if not architectures:
         raise bad_value("architectures", OWNER, {}, "at least one; find_architectures finds them")
-    known = [name for name in (*OPTIONS, *SOURCE_OPTIONS) if name not in OWN]
+    known = [name for name in (*OPTIONS, *RUN_OPTIONS) if name not in OWN]
     if unknown := sorted(options.keys() - set(known)):
         raise unknown_name("option", OWNER, unknown[0], known)
     parse_columns(scorers)  # before the loop: a wrong name is no fault of the first architecture

@@ -37,7 +37,7 @@ class _LabelQuality(Scorer):
     @property
     def fits(self) -> bool:
         """Only to adjust."""
-        return self.adjust
+        return self.adjust and self.thresholds is None
 
     def fit(self, signals: Signals) -> dict[str, Tensor]:
         """Per class: how many examples, and the sum of their gold probabilities."""

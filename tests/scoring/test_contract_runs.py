@@ -22,7 +22,7 @@ from scoring.catalog import SCORERS, make_scorer
 from scoring.checkpoints import RunDirectory
 from scoring.errors import InputError
 from scoring.examples import Examples
-from scoring.needs import WITH_OPTIONS, Representations, provided
+from scoring.needs import OF_DOCUMENTS, WITH_OPTIONS, Representations, provided
 from scoring.plan import HINTS
 from scoring.run import score
 from scoring.scorer import CollectiveScorer, TrajectoryScorer
@@ -30,7 +30,11 @@ from scoring.sources.checkpoint_sweep import CheckpointSweep
 from scoring.table import ScoreTable
 
 OF_LOGITS = provided(frozenset({"logits", "labels"}))
-NAMES = [name for name in sorted(SCORERS) if not make_scorer(name).needs <= OF_LOGITS]
+NAMES = [
+    n
+    for n in sorted(SCORERS)
+    if not make_scorer(n).needs & OF_DOCUMENTS and not make_scorer(n).needs <= OF_LOGITS
+]
 ENTRIES = list({make_scorer(name): name for name in reversed(NAMES)}.values())[::-1]
 """One name per scorer: an alias makes an equal object."""
 KINDS = {need.kind for need in WITH_OPTIONS}

@@ -1,0 +1,1 @@
+"""Scoring documents without a trained classifier: what models of text make of them, and what stands in them."""

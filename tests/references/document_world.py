@@ -1,0 +1,114 @@
+"""A small corpus with every kind of oddity, and what each scorer of documents is given in it."""
+
+import functools
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from references.tiny_language_models import save_llama
+
+from scoring.catalog import SCORERS, make_scorer
+from scoring.examples import Examples
+from scoring.needs import OF_DOCUMENTS
+
+ENTRIES = [n for n in sorted(SCORERS) if make_scorer(n).needs & OF_DOCUMENTS]
+"""Scorers of documents."""
+
+ALSO_OF_DOCUMENTS: list[str] = []
+"""Scorers of runs that a corpus gives signals for, too."""
+
+REQUESTS: dict[str, str] = {}
+"""Name -> request with options that suit the small world, where the bare name does not."""
+
+ON_PAIRS: set[str] = set()
+"""Names that read a prompt and a response."""
+
+MAY_BE_NAN: set[str] = set()
+"""Names whose score is NaN for documents without text, as their docstrings say."""
+
+WORDS = [
+    "the",
+    "sea",
+    "was",
+    "calm",
+    "and",
+    "a",
+    "small",
+    "boat",
+    "lay",
+    "by",
+    "the",
+    "old",
+    "stone",
+    "wall",
+    "while",
+    "two",
+    "men",
+    "sold",
+    "fresh",
+    "fish",
+    "to",
+    "people",
+]
+ODD = [
+    "",
+    " ",
+    "\n\n",
+    "word",
+    "word",
+    "a" * 700,
+    "Zürich über naïve 北京 🙂",
+    "1 2 3 4 5",
+    "###\nyes\n###",
+    "<s></s>",
+]
+ROWS = 64
+
+
+@dataclass(frozen=True)
+class DocumentWorld:
+    """The corpus, the same as pairs, a target with good and bad documents, and folders of models."""
+
+    examples: Examples
+    pairs: Examples
+    target: Examples
+    options: dict[str, Any]
+
+
+def documents(rows: int, seed: int = 0) -> list[str]:
+    """Random sentences of 3 to 60 words."""
+    rng = np.random.default_rng(seed)
+    return [" ".join(rng.choice(WORDS, size=rng.integers(3, 60))).capitalize() + "." for _ in range(rows)]
+
+
+@functools.cache
+def document_world() -> DocumentWorld:
+    """Made once; its models lie in a folder that goes with the process."""
+    folder = Path(_folder().name)
+    texts = [*ODD, *documents(ROWS - len(ODD))]
+    ids = [f"doc-{k}" for k in range(ROWS)]
+    good = documents(12, seed=1)
+    bad = [" ".join(np.random.default_rng(k).choice(list("xyzq#"), 30)) for k in range(12)]
+    return DocumentWorld(
+        Examples.from_arrays(texts, ids=ids, name="corpus"),
+        Examples.load(
+            {"prompt": texts[::-1], "response": texts, "id": ids},
+            text="prompt",
+            text_pair="response",
+            id="id",
+        ),
+        Examples.load({"text": [*good, *bad], "quality": [1] * 12 + [0] * 12}, text="text", label="quality"),
+        {
+            "encoder": "hashed",
+            "lm": save_llama(folder / "lm"),
+            "reference": save_llama(folder / "reference", seed=1),
+            "llm": str(folder / "lm"),
+        },
+    )
+
+
+@functools.cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="tamis-documents-", ignore_cleanup_errors=True)
