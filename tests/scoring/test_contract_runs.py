@@ -22,7 +22,7 @@ from scoring.catalog import SCORERS, make_scorer
 from scoring.checkpoints import RunDirectory
 from scoring.errors import InputError
 from scoring.examples import Examples
-from scoring.needs import OF_DOCUMENTS, WITH_OPTIONS, Representations, provided
+from scoring.needs import OF_CHECKPOINTS, OF_DOCUMENTS, Representations, kind_of, provided
 from scoring.plan import HINTS
 from scoring.run import score
 from scoring.scorer import CollectiveScorer, TrajectoryScorer
@@ -30,14 +30,11 @@ from scoring.sources.checkpoint_sweep import CheckpointSweep
 from scoring.table import ScoreTable
 
 OF_LOGITS = provided(frozenset({"logits", "labels"}))
-NAMES = [
-    n
-    for n in sorted(SCORERS)
-    if not make_scorer(n).needs & OF_DOCUMENTS and not make_scorer(n).needs <= OF_LOGITS
-]
+OF_RUNS = [name for name in sorted(SCORERS) if not make_scorer(name).needs & OF_DOCUMENTS]
+NAMES = [name for name in OF_RUNS if not make_scorer(name).needs <= OF_LOGITS]
 ENTRIES = list({make_scorer(name): name for name in reversed(NAMES)}.values())[::-1]
 """One name per scorer: an alias makes an equal object."""
-KINDS = {need.kind for need in WITH_OPTIONS}
+KINDS = OF_CHECKPOINTS
 COLLECTIVE = [name for name in ENTRIES if isinstance(make_scorer(name), CollectiveScorer)]
 EVERY = pytest.mark.parametrize("name", ENTRIES)
 CLOSE: dict[str, Any] = {"rtol": 1e-5, "atol": 1e-7}
@@ -434,5 +431,5 @@ def test_aliases_are_the_same_scorer() -> None:
 
 def test_every_kind_of_need_is_in_the_battery() -> None:
     """What this file is generic in: a new kind must be given by the world of runs."""
-    assert {kind for name in ENTRIES for kind in needs(name)} >= KINDS | set(HINTS)
-    assert {type(need) for name in ENTRIES for need in make_scorer(name).reads} >= set(WITH_OPTIONS)
+    assert {kind for name in ENTRIES for kind in needs(name)} >= KINDS | (set(HINTS) - OF_DOCUMENTS)
+    assert {kind_of(need) for name in ENTRIES for need in make_scorer(name).reads} >= OF_CHECKPOINTS
