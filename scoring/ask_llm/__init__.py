@@ -1,0 +1,1 @@
+"""Asking a language model about documents: prompts, windows of long documents, and who answers."""
