@@ -8,10 +8,10 @@ What there is to ask for, and what it costs, stands in ``scoring.needs``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from scoring.needs import Need
 if TYPE_CHECKING:
     from scoring.corpus.documents import Documents
 
+Derived = TypeVar("Derived")
 View = Literal["clean", "presentation"]
 """``clean``: evaluation mode, no augmentation, fixed weights. ``presentation``: the training forward pass of the
 example itself, before the update, with dropout and augmentation as they were."""
@@ -69,9 +70,20 @@ class TargetDocuments:
     labels_J: npt.NDArray[np.int64] | None
     label_names: Sequence[str] = ()
     extras: Mapping[Need, tuple[Tensor, ...]] = field(default_factory=dict)
+    _derived: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.ids_J)
+
+    def once(self, key: Hashable, make: Callable[[], Derived]) -> Derived:
+        """What a scorer makes of the target (counts, a classifier), made at the first batch that asks and kept.
+
+        ``key`` must tell all that decides the value, but for the target.
+        """
+        if key not in self._derived:
+            self._derived[key] = make()
+        found: Derived = self._derived[key]
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
