@@ -27,11 +27,11 @@ from scipy import sparse
 
 from benchmarks.minilm import embed
 from benchmarks.record import data_file, write_record
+from scoring.duplicates.banding import rows_per_band
+from scoring.duplicates.shingles import normalized
 from scoring.hashing import shuffled
 from scoring.table import ScoreTable
-from selection.banding import rows_per_band
 from selection.run import select
-from selection.shingles import normalized
 from selection.strategies.minhash_dedup import MinhashDedup
 from selection.strategies.semantic_dedup import SemanticDedup
 

@@ -19,10 +19,10 @@ import pandas as pd
 
 from benchmarks.minilm import embed
 from benchmarks.record import data_file, write_record
+from scoring.duplicates.shingles import normalized
 from scoring.examples import Examples
 from scoring.table import ScoreTable
 from selection.run import select
-from selection.shingles import normalized
 from selection.strategies.exact_dedup import ExactDedup
 from selection.strategies.minhash_dedup import MinhashDedup
 from selection.strategies.semantic_dedup import SemanticDedup

@@ -17,16 +17,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scoring.data.line_shards import json_object, raw_lines
 from scoring.data.remote import open_binary
-from scoring.data.shard_batches import (
-    arrow_batches,
-    column_types,
-    count_rows,
-    json_object,
-    raw_lines,
-    read_batches,
-)
+from scoring.data.shard_batches import column_types, count_rows, read_batches
 from scoring.data.shards import Shard
+from scoring.data.table_shards import arrow_batches
 from scoring.errors import InputError, unknown_name
 from scoring.files import atomic_file, write_json
 from scoring.hashing import digest

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from scoring.duplicates.shingles import normalized
 from scoring.hashing import digest
 from selection.duplicates import DuplicateRemoval, Duplicates, text_blocks
-from selection.shingles import normalized
 from selection.strategy import Candidates, Material
 
 
@@ -17,7 +17,7 @@ from selection.strategy import Candidates, Material
 class ExactDedup(DuplicateRemoval):
     """Rows whose text, once normalised, no better row has.
 
-    Texts are compared as ``selection.shingles.normalized`` gives them: Unicode form, white space and, unless
+    Texts are compared as ``scoring.duplicates.shingles.normalized`` gives them: Unicode form, white space and, unless
     ``ignore_case`` or ``ignore_punctuation`` say otherwise, case and punctuation play no part; by a hash of 128 bits.
     Empty texts equal each other.
 

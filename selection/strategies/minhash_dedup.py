@@ -9,11 +9,11 @@ from typing import ClassVar, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from scoring.duplicates.banding import Similarity, components, greedy, rows_per_band, shared_buckets
+from scoring.duplicates.shingles import Shingles, Unit, check_shingles, jaccard, normalized, shingle
 from scoring.errors import bad_value, missing_extra, unknown_name
 from scoring.hashing import derive_seed
-from selection.banding import Similarity, components, greedy, rows_per_band, shared_buckets
 from selection.duplicates import DuplicateRemoval, Duplicates, text_blocks
-from selection.shingles import Shingles, Unit, check_shingles, jaccard, normalized, shingle
 from selection.strategy import Candidates, IntArray, Material
 
 Mode = Literal["greedy", "components"]
@@ -25,8 +25,8 @@ class MinhashDedup(DuplicateRemoval):
     """Texts whose n-grams have a Jaccard index below ``threshold`` (default 0.8) with those of every kept text.
 
     Texts are normalised (``ignore_case``, ``ignore_punctuation``) and cut into runs of ``n`` (default 5) words, or
-    with ``shingle="char"`` characters, which suits texts of a few words; see ``selection.shingles`` (a text of fewer
-    is one shingle; empty texts equal each other). Of each come ``permutations`` (default 128) minhashes by the package
+    with ``shingle="char"`` characters, which suits texts of a few words; see ``scoring.duplicates.shingles`` (a text of
+    fewer is one shingle; empty texts equal each other). Of each come ``permutations`` (default 128) minhashes by the package
     rensa (extra ``dedup``), with permutations that follow from the seed. They are cut into bands of r, and texts that
     agree in a whole band are compared. r is the largest number for which a pair just at the threshold is compared with
     probability 1 - (1 - threshold^r)^bands >= 0.95: at the defaults 7, so 18 bands and probability 0.986. Pairs are

@@ -8,9 +8,10 @@ from typing import ClassVar, Literal, get_args
 
 import numpy as np
 
-from scoring.errors import InputError, bad_value, unknown_name
+from scoring.duplicates.cosine_clusters import Partition, partition
+from scoring.duplicates.unit_vectors import UnitVectors
+from scoring.errors import InputError, bad_value, name_some, unknown_name
 from scoring.order import hash_order
-from selection.cosine_clusters import Partition, partition, unit_rows
 from selection.duplicates import BoolArray, DuplicateRemoval, Duplicates
 from selection.strategy import Candidates, FloatArray, IntArray, Material
 
@@ -86,7 +87,8 @@ class SemanticDedup(DuplicateRemoval):
 
     def find(self, candidates: Candidates) -> Duplicates:
         """Cluster, then compare within every cluster."""
-        parts = partition(candidates, self.clusters or _clusters(len(candidates)))
+        vectors = _vectors(candidates)
+        parts = partition(vectors, self.clusters or _clusters(len(candidates)), candidates.seed)
         preference_N = np.empty(len(candidates), dtype=np.int64)
         preference_N[self._order(candidates, parts)] = np.arange(len(candidates))
         by_N = np.full(len(candidates), -1, dtype=np.int64)
@@ -95,7 +97,7 @@ class SemanticDedup(DuplicateRemoval):
         order = np.lexsort((preference_N, parts.cluster_N))
         starts = np.flatnonzero(np.diff(parts.cluster_N[order])) + 1
         for rows_M in np.split(order, starts):
-            near_M, similarity_M, kept_M = _compare(candidates, rows_M, 1 - self.eps, self.mode)
+            near_M, similarity_M, kept_M = _compare(vectors, rows_M, 1 - self.eps, self.mode)
             by_N[rows_M] = np.where(near_M >= 0, rows_M[near_M], -1)
             similarity_N[rows_M], is_kept_N[rows_M] = similarity_M, kept_M
         kept_K = np.flatnonzero(is_kept_N)
@@ -115,12 +117,24 @@ class SemanticDedup(DuplicateRemoval):
         return order[np.argsort(-distances if which == "hard" else distances, kind="stable")]
 
 
+def _vectors(candidates: Candidates) -> UnitVectors:
+    assert candidates.embeddings is not None, "the strategy declares that it reads embeddings"
+    vectors = UnitVectors(candidates.embeddings, candidates.rows_N, candidates.ids_N)
+    finite_N = vectors.finite_N()
+    if not finite_N.all():
+        ids = sorted(candidates.ids_N[~finite_N].tolist())
+        raise InputError(
+            f"select: embeddings must be finite, got {len(ids):,} rows that are not (ids {name_some(ids)})."
+        )
+    return vectors
+
+
 def _clusters(n: int) -> int:
     return 1 if n <= ALL_PAIRS else -(-n // ROWS_PER_CLUSTER)
 
 
 def _compare(
-    candidates: Candidates, rows_M: IntArray, most: float, mode: Mode
+    vectors: UnitVectors, rows_M: IntArray, most: float, mode: Mode
 ) -> tuple[IntArray, FloatArray, BoolArray]:
     """Every row of a cluster with those before it: the nearest one's place (-1: none), its cosine, whether it is kept.
 
@@ -131,11 +145,11 @@ def _compare(
     kept_M = np.ones(len(rows_M), dtype=bool)
     for start in range(0, len(rows_M), BLOCK):
         block = np.arange(start, min(start + BLOCK, len(rows_M)))
-        rows_BD = unit_rows(candidates, rows_M[block])
+        rows_BD = vectors.take(rows_M[block])
         earlier = np.flatnonzero(kept_M[:start]) if mode == "greedy" else np.arange(start)
         for some in np.array_split(earlier, -(-len(earlier) // EARLIER) or 1):
             if len(some):
-                _take_nearest(block, some, rows_BD @ unit_rows(candidates, rows_M[some]).T, near_M, cosine_M)
+                _take_nearest(block, some, rows_BD @ vectors.take(rows_M[some]).T, near_M, cosine_M)
         inside_BB = np.minimum((rows_BD @ rows_BD.T).astype(np.float32), 1)
         inside_BB[np.triu_indices(len(block))] = NONE
         kept_B = cosine_M[block] <= most

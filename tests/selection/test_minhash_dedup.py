@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from references.dedup_slow import connected, is_punctuation, jaccard, plain, remove, shingles
 from references.score_tables import table_of
 
+from scoring.duplicates import banding
+from scoring.duplicates.banding import rows_per_band
+from scoring.duplicates.shingles import jaccard as hashed_jaccard
+from scoring.duplicates.shingles import normalized, shingle
 from scoring.errors import InputError, MissingExtraError
 from scoring.hashing import hash64
-from selection import banding, duplicates
-from selection.banding import rows_per_band
+from selection import duplicates
 from selection.run import select
-from selection.shingles import jaccard as hashed_jaccard
-from selection.shingles import normalized, shingle
 from selection.strategies.exact_dedup import ExactDedup
 from selection.strategies.minhash_dedup import MinhashDedup
 

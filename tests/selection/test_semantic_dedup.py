@@ -10,11 +10,11 @@ from references.dedup_slow import cosine, remove
 from references.score_tables import table_of
 
 from benchmarks.minilm import embed
+from scoring.duplicates import cosine_clusters
+from scoring.duplicates.shingles import normalized
 from scoring.errors import InputError
 from scoring.hashing import hash64
-from selection import cosine_clusters
 from selection.run import select
-from selection.shingles import normalized
 from selection.strategies import semantic_dedup
 from selection.strategies.semantic_dedup import SemanticDedup
 

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from scoring.duplicates.union_find import UnionFind
 from scoring.hashing import combine
-from selection.strategy import IntArray
-from selection.union_find import UnionFind
+from scoring.order import IntArray
 
 RECALL = 0.95
 

@@ -14,12 +14,10 @@ from sys import maxunicode
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from scoring.errors import bad_value, unknown_name
 from scoring.hashing import UInt64Array, combine, derive_seed, hash_ids
-
-IntArray = npt.NDArray[np.int64]
+from scoring.order import IntArray
 
 Unit = Literal["word", "char"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
