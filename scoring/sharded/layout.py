@@ -12,11 +12,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scoring.data.batch import Batch
 from scoring.data.columns import Flavor, Rows, Values, dense, flavor_of
 from scoring.data.contents import nulls
 from scoring.data.remote import is_url
 from scoring.data.schema import Kind, choose
-from scoring.data.shard_batches import Batch
 from scoring.data.shards import Shard
 from scoring.examples import Examples
 

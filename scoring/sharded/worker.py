@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from scoring.data.shard_batches import BATCH_BYTES, Batch, read_batches
+from scoring.data.batch import Batch
+from scoring.data.shard_batches import BATCH_BYTES, read_batches
 from scoring.data.shards import Shard
 from scoring.errors import InputError
 from scoring.examples import Examples
