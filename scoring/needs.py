@@ -129,12 +129,16 @@ class Answers:
         windows: How many windows are shown of a document that does not fit: ``head``, ``head_tail``, or
             ``head_middle_tail``.
         pool: How the windows' probabilities become one: ``mean``, ``min`` or ``max`` of yes.
+        window_tokens: Tokens of the document in a window at most; None is what the model reads.
+        chat: Whether the prompt goes through the model's chat template, where it has one.
     """
 
     model: str = ""
     prompt: str = "sachdeva2024"
     windows: Literal["head", "head_tail", "head_middle_tail"] = "head"
     pool: Literal["mean", "min", "max"] = "mean"
+    window_tokens: int | None = None
+    chat: bool = True
     kind: ClassVar[str] = "answers"
 
 
