@@ -7,7 +7,8 @@ import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
+from pathlib import Path
 
 from scoring.ask_llm.backend import Prompt
 from scoring.errors import InputError, bad_value, unknown_name
@@ -25,9 +26,9 @@ PROMPTS: Mapping[str, str] = {
     "sachdeva2024": SACHDEVA2024,
     "yes-no-answer": SACHDEVA2024.replace("OPTIONS:\n- yes\n- no", "OPTIONS: yes / no\nANSWER:"),
     "educational": (
-        "###\n{document}\n###\n\nWould a teacher or a student learn something true and useful from the text between the "
-        "### lines, because it explains, shows or reports a matter clearly and coherently? Advertisements, lists of "
-        "links, boilerplate, spam and text out of which no sense can be made do not count.\n\n"
+        "###\n{document}\n###\n\nWould a teacher or a student learn something true and useful from the text between "
+        "the ### lines, because it explains, shows or reports a matter clearly and coherently? Advertisements, lists "
+        "of links, boilerplate, spam and text out of which no sense can be made do not count.\n\n"
         "OPTIONS: yes / no\nANSWER:"
     ),
 }
@@ -37,7 +38,15 @@ PROMPTS: Mapping[str, str] = {
 
 _UNSEEN = "\u00ad\u200b-\u200f\u2060\ufeff\x00-\x08"
 """Characters that are not seen and that tokenizers drop."""
-_CONTROL = r"<\|[^|<>\n]{1,48}\|>|<｜[^｜<>\n]{1,48}｜>|</?(?:s|bos|eos|pad|unk|mask|start_of_turn|end_of_turn)>|\[/?INST\]|<</?SYS>>"
+_CONTROL = "|".join(
+    [
+        r"<\|[^|<>\n]{1,48}\|>",
+        r"<｜[^｜<>\n]{1,48}｜>",
+        r"</?(?:s|bos|eos|pad|unk|mask|start_of_turn|end_of_turn)>",
+        r"\[/?INST\]",
+        r"<</?SYS>>",
+    ]
+)
 """What tokens that steer a model look like."""
 
 
@@ -48,23 +57,31 @@ class Template:
     Attributes:
         name: Of a prompt of this module, or ``own``.
         before, after: Its text on both sides of the document.
+        chat: Whether a chat template goes around it, where the model has one.
     """
 
     name: str
     before: str
     after: str
+    chat: bool = True
 
     @classmethod
-    def of(cls, prompt: str) -> Template:
-        """From a name of ``PROMPTS`` or a text with ``{document}`` in it, once; braces mean nothing else.
+    def of(cls, prompt: str, *, chat: bool = True) -> Template:
+        """From a name of ``PROMPTS``, a file ``*.txt``, or a text; the latter two have ``{document}`` in them once.
+
+        No other brace means anything.
 
         Raises:
             InputError: The name is not known, the place is missing or there twice, or nothing is asked.
         """
-        own = PLACE in prompt or any(blank in prompt for blank in " \n")
-        if not own and prompt not in PROMPTS:
+        own = prompt not in PROMPTS
+        text = PROMPTS.get(prompt, prompt)
+        if own and prompt.endswith(".txt") and PLACE not in prompt:
+            if not Path(prompt).is_file():
+                raise bad_value("prompt", "ask_llm", prompt, "a file that is there")
+            text = Path(prompt).read_text(encoding="utf-8")
+        elif own and not re.search(r"[\s{}]", prompt):
             raise unknown_name("prompt", "ask_llm", prompt, PROMPTS)
-        text = prompt if own else PROMPTS[prompt]
         if text.count(PLACE) != 1:
             raise bad_value("prompt", "ask_llm", prompt, f"a text with {PLACE} in it exactly once")
         before, _, after = text.partition(PLACE)
@@ -73,15 +90,17 @@ class Template:
                 f"ask_llm: the prompt must ask its question behind {PLACE}, where a document cannot change its "
                 f"meaning, got {prompt!r}."
             )
-        return cls("own" if own else prompt, before, after)
+        return cls("own" if own else prompt, before, after, chat)
 
     @property
     def fences(self) -> tuple[str, ...]:
-        """The lines right before and right behind the document that set it off: of a few characters, no blanks."""
+        """The lines right before and right behind the document that set it off; none unless both have no blanks."""
         if not (self.before.endswith("\n") and self.after.startswith("\n")):
             return ()
         lines = (self.before[:-1].rpartition("\n")[2].strip(), self.after[1:].partition("\n")[0].strip())
-        return tuple(sorted({line for line in lines if 2 <= len(line) <= 40 and not re.search(r"\s", line)}))
+        if any(len(line) < 2 or re.search(r"\s", line) for line in lines):
+            return ()
+        return tuple(sorted(set(lines)))
 
     def harmless(self, document: str, controls: Sequence[str] = ()) -> str:
         """The document with nothing in it that looks like the end of the document, or that steers the model.
@@ -102,7 +121,7 @@ class Template:
         """The question about a window; the window is made harmless."""
         return Prompt(self.before, self.harmless(window, controls), self.after)
 
-    @cached_property
+    @property
     def text(self) -> str:
         """With the place in it."""
         return self.before + PLACE + self.after
