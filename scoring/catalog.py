@@ -46,6 +46,8 @@ SCORERS: Mapping[str, Entry] = {
     "correctness": _at("cartography", "Correctness"),
     "cscore": _at("cscore", "CScore"),
     "ddd": _at("over_runs", "DichotomousDifficulty"),
+    "dsir": _at("dsir", "DSIR"),
+    "dsir:length-normalized": _at("dsir", "DSIR", normalize=True),
     "el2n": _at("el2n", "EL2N"),
     "el2n:brier": _at("el2n", "EL2N", form="brier"),
     "el2n:ccs-sum": _at("el2n", "EL2NSum"),
