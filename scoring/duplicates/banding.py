@@ -6,21 +6,31 @@ duplicates the lower place is the better one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from scoring.duplicates.union_find import UnionFind
-from scoring.hashing import combine
+from scoring.errors import bad_value, unknown_name
+from scoring.hashing import UInt64Array, combine
 from scoring.order import IntArray
 
 RECALL = 0.95
 
 Similarity = Callable[[int, int], float]
-Found = Iterator[tuple[int, int, float]]
-"""Row, which better row it yields to, and how similar the two are."""
+Mode = Literal["greedy", "components"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+
+
+class Near(NamedTuple):
+    """A row, the nearest kept row among those that are better and share a bucket with it, and whether it yields."""
+
+    row: int
+    better: int
+    similarity: float
+    yields: bool
 
 
 class Shared(NamedTuple):
@@ -42,11 +52,16 @@ def rows_per_band(threshold: float, permutations: int) -> int:
     return max(good, default=1)
 
 
-def shared_buckets(signatures_NP: npt.NDArray[np.uint32], rows: int) -> Shared:
-    """Rows that agree in all minhashes of a band share a bucket; ``rows`` minhashes make a band, the rest is unused."""
-    members, buckets, count = [np.empty(0, np.int64)], [np.empty(0, np.int64)], 0
+def band_keys(signatures_NP: npt.NDArray[np.integer], rows: int) -> Iterator[UInt64Array]:
+    """For every band of ``rows`` minhashes a hash of them, (N,); minhashes beyond the last whole band are unused."""
     for start in range(0, signatures_NP.shape[1] - rows + 1, rows):
-        key_N = combine(*signatures_NP[:, start : start + rows].T.astype(np.uint64))
+        yield combine(*signatures_NP[:, start : start + rows].T.astype(np.uint64))
+
+
+def shared_buckets(keys: Iterable[UInt64Array]) -> Shared:
+    """Rows that agree in the key of a band share a bucket."""
+    members, buckets, count = [np.empty(0, np.int64)], [np.empty(0, np.int64)], 0
+    for key_N in keys:
         order = np.argsort(key_N, kind="stable")
         new_N = np.ones(len(order), dtype=bool)
         new_N[1:] = key_N[order][1:] != key_N[order][:-1]
@@ -60,20 +75,23 @@ def shared_buckets(signatures_NP: npt.NDArray[np.uint32], rows: int) -> Shared:
     return Shared(rows_E[order], buckets_E[order])
 
 
-def greedy(shared: Shared, similarity: Similarity, threshold: float) -> Found:
-    """A row yields to the most similar of the kept rows in its buckets, if that one reaches the threshold."""
+def greedy(shared: Shared, similarity: Similarity, threshold: float) -> Iterator[Near]:
+    """A row yields to the most similar of the kept rows in its buckets, if that one reaches the threshold.
+
+    Gives every row that was compared, also those that stay.
+    """
     kept: dict[int, list[int]] = {}
     for row, buckets in shared.by_row():
         others = {other for bucket in buckets for other in kept.get(bucket, ())}
         best, other = max(((similarity(other, row), -other) for other in others), default=(-np.inf, 0))
-        if best >= threshold:
-            yield row, -other, best
-        else:
+        if others:
+            yield Near(row, -other, best, best >= threshold)
+        if best < threshold:
             for bucket in buckets:
                 kept.setdefault(bucket, []).append(row)
 
 
-def components(shared: Shared, similarity: Similarity, threshold: float) -> Found:
+def components(shared: Shared, similarity: Similarity, threshold: float) -> Iterator[Near]:
     """Rows that reach the threshold in a shared bucket are linked; all of a component yield to its first.
 
     Rows that are linked already are not compared, so many copies of one text cost no more than their number.
@@ -98,4 +116,16 @@ def components(shared: Shared, similarity: Similarity, threshold: float) -> Foun
                 mine = group
             groups[bucket] = [*apart, mine]
     for row in sorted(links.parent):
-        yield row, links.root(row), similarity(links.root(row), row)
+        root = links.root(row)
+        yield Near(row, root, similarity(root, row), True)
+
+
+def check_banding(owner: str, threshold: float, permutations: int, mode: str) -> None:
+    """Refuse what is no Jaccard index, no number of minhashes, no mode."""
+    number = isinstance(threshold, (int, float)) and not isinstance(threshold, bool)
+    if not number or not 0 < threshold <= 1:
+        raise bad_value("threshold", owner, threshold, "a number above 0 and at most 1")
+    if not isinstance(permutations, int) or isinstance(permutations, bool) or permutations < 1:
+        raise bad_value("permutations", owner, permutations, "a whole number from 1")
+    if mode not in MODES:
+        raise unknown_name("mode", owner, str(mode), MODES)

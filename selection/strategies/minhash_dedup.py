@@ -4,20 +4,25 @@ containment of documents"."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from scoring.duplicates.banding import Similarity, components, greedy, rows_per_band, shared_buckets
-from scoring.duplicates.shingles import Shingles, Unit, check_shingles, jaccard, normalized, shingle
-from scoring.errors import bad_value, missing_extra, unknown_name
-from scoring.hashing import derive_seed
+from scoring.duplicates.banding import (
+    Mode,
+    Similarity,
+    band_keys,
+    check_banding,
+    components,
+    greedy,
+    rows_per_band,
+    shared_buckets,
+)
+from scoring.duplicates.shingles import Unit, check_shingles, jaccard
+from scoring.duplicates.signatures import Shingling, check_rensa, minhashes, share_of_equal
 from selection.duplicates import DuplicateRemoval, Duplicates, text_blocks
 from selection.strategy import Candidates, IntArray, Material
-
-Mode = Literal["greedy", "components"]
-MODES: tuple[Mode, ...] = get_args(Mode)
 
 
 @dataclass(frozen=True)
@@ -26,12 +31,12 @@ class MinhashDedup(DuplicateRemoval):
 
     Texts are normalised (``ignore_case``, ``ignore_punctuation``) and cut into runs of ``n`` (default 5) words, or
     with ``shingle="char"`` characters, which suits texts of a few words; see ``scoring.duplicates.shingles`` (a text of
-    fewer is one shingle; empty texts equal each other). Of each come ``permutations`` (default 128) minhashes by the package
-    rensa (extra ``dedup``), with permutations that follow from the seed. They are cut into bands of r, and texts that
-    agree in a whole band are compared. r is the largest number for which a pair just at the threshold is compared with
-    probability 1 - (1 - threshold^r)^bands >= 0.95: at the defaults 7, so 18 bands and probability 0.986. Pairs are
-    compared by the Jaccard index itself, or with ``verify=False`` by the share of equal minhashes, whose standard
-    error is about sqrt(J (1 - J) / permutations).
+    fewer is one shingle; empty texts equal each other). Of each come ``permutations`` (default 128) minhashes by the
+    package rensa (extra ``dedup``), with permutations that follow from the seed. They are cut into bands of r, and
+    texts that agree in a whole band are compared. r is the largest number for which a pair just at the threshold is
+    compared with probability 1 - (1 - threshold^r)^bands >= 0.95: at the defaults 7, so 18 bands and probability 0.986.
+    Pairs are compared by the Jaccard index itself, or with ``verify=False`` by the share of equal minhashes, whose
+    standard error is about sqrt(J (1 - J) / permutations).
 
     ``mode``: ``greedy`` (default) goes through the texts from the best and keeps each that is no duplicate of a kept
     one, so that everything removed resembles something kept. ``components`` is common practice: of every connected
@@ -56,49 +61,37 @@ class MinhashDedup(DuplicateRemoval):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        owner = self.owner
-        number = isinstance(self.threshold, (int, float)) and not isinstance(self.threshold, bool)
-        if not number or not 0 < self.threshold <= 1:
-            raise bad_value("threshold", owner, self.threshold, "a number above 0 and at most 1")
-        check_shingles(owner, self.shingle, self.n)
-        whole = isinstance(self.permutations, int) and not isinstance(self.permutations, bool)
-        if not whole or self.permutations < 1:
-            raise bad_value("permutations", owner, self.permutations, "a whole number from 1")
-        if self.mode not in MODES:
-            raise unknown_name("mode", owner, str(self.mode), MODES)
+        check_banding(self.owner, self.threshold, self.permutations, self.mode)
+        check_shingles(self.owner, self.shingle, self.n)
 
     def find(self, candidates: Candidates) -> Duplicates:
         """Minhashes, buckets, then who yields to whom; all in the order of survival."""
         best_first = self.best_first(candidates)
         signatures_NP = self._signatures(candidates, best_first)
         rows = rows_per_band(self.threshold, self.permutations)
-        shared = shared_buckets(signatures_NP, rows)
-        similarity = _share_of_equal(signatures_NP)
+        shared = shared_buckets(band_keys(signatures_NP, rows))
+        similarity = share_of_equal(signatures_NP)
         if self.verify:
             similarity = self._jaccard(candidates, best_first, np.unique(shared.rows_E))
         find = greedy if self.mode == "greedy" else components
         by_N, similarity_N = np.full(len(candidates), -1), np.full(len(candidates), -np.inf)
-        for row, by, similar in find(shared, similarity, self.threshold):
-            by_N[best_first[row]], similarity_N[best_first[row]] = best_first[by], similar
+        for near in find(shared, similarity, self.threshold):
+            if near.yields:
+                by_N[best_first[near.row]] = best_first[near.better]
+                similarity_N[best_first[near.row]] = near.similarity
         about = {"bands": self.permutations // rows, "minhashes_per_band": rows}
         return Duplicates(best_first[by_N[best_first] < 0], by_N, similarity_N, about)
 
     def _signatures(self, candidates: Candidates, best_first: IntArray) -> npt.NDArray[np.uint32]:
         """Minhashes of every text, in the order of survival, (N, P)."""
-        try:
-            from rensa import RMinHash
-        except ImportError as error:
-            raise missing_extra("rensa", "dedup") from error
-        seed = derive_seed("minhash", candidates.seed)
+        check_rensa()
         place_N = np.empty(len(best_first), dtype=np.int64)
         place_N[best_first] = np.arange(len(best_first))
         signatures_NP = np.empty((len(best_first), self.permutations), dtype=np.uint32)
         for rows, texts in text_blocks(candidates, np.arange(len(best_first))):
-            hashes_S, starts_N = self._shingled(texts)
-            digests = RMinHash.digest_matrix_from_flat_token_hashes(
-                hashes_S, starts_N.astype(np.uint64), self.permutations, seed
+            signatures_NP[place_N[rows]] = minhashes(
+                self._shingling.of(texts), self.permutations, candidates.seed
             )
-            signatures_NP[place_N[rows]] = digests.to_rows()
         return signatures_NP
 
     def _jaccard(self, candidates: Candidates, best_first: IntArray, places_M: IntArray) -> Similarity:
@@ -106,15 +99,10 @@ class MinhashDedup(DuplicateRemoval):
         sets: dict[int, npt.NDArray[np.uint64]] = {}
         places_M = places_M[np.argsort(best_first[places_M])]
         for some, texts in text_blocks(candidates, best_first[places_M]):
-            shingles = self._shingled(texts)
+            shingles = self._shingling.of(texts)
             sets.update({place: shingles.set_of(at) for at, place in enumerate(places_M[some].tolist())})
         return lambda a, b: jaccard(sets[a], sets[b])
 
-    def _shingled(self, texts: list[str]) -> Shingles:
-        normal = [normalized(text, self.ignore_case, self.ignore_punctuation) for text in texts]
-        return shingle(normal, self.shingle, self.n)
-
-
-def _share_of_equal(signatures_NP: npt.NDArray[np.uint32]) -> Similarity:
-    """The Jaccard index as minhashes estimate it."""
-    return lambda a, b: float((signatures_NP[a] == signatures_NP[b]).mean())
+    @property
+    def _shingling(self) -> Shingling:
+        return Shingling(self.shingle, self.n, self.ignore_case, self.ignore_punctuation)

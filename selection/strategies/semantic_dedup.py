@@ -8,23 +8,15 @@ from typing import ClassVar, Literal, get_args
 
 import numpy as np
 
+from scoring.duplicates.by_angle import Mode, check_eps, default_clusters, nearest_earlier, survival_order
 from scoring.duplicates.cosine_clusters import Partition, partition
 from scoring.duplicates.unit_vectors import UnitVectors
-from scoring.errors import InputError, bad_value, name_some, unknown_name
-from scoring.order import hash_order
-from selection.duplicates import BoolArray, DuplicateRemoval, Duplicates
-from selection.strategy import Candidates, FloatArray, IntArray, Material
+from scoring.errors import InputError, name_some, unknown_name
+from selection.duplicates import DuplicateRemoval, Duplicates
+from selection.strategy import Candidates, IntArray, Material
 
-Mode = Literal["greedy", "chain"]
-MODES: tuple[Mode, ...] = get_args(Mode)
 Which = Literal["hard", "easy", "random", "quality"]
 WHICH: tuple[Which, ...] = get_args(Which)
-
-ALL_PAIRS = 100_000
-ROWS_PER_CLUSTER = 16_384
-BLOCK = 1024
-EARLIER = 4096
-NONE = -np.inf
 
 
 @dataclass(frozen=True)
@@ -65,17 +57,9 @@ class SemanticDedup(DuplicateRemoval):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        owner = self.owner
-        if isinstance(self.eps, bool) or not isinstance(self.eps, (int, float)) or not 0 <= self.eps <= 2:
-            raise bad_value("eps", owner, self.eps, "a number from 0 to 2")
-        if self.clusters is not None and (
-            not isinstance(self.clusters, int) or isinstance(self.clusters, bool) or self.clusters < 1
-        ):
-            raise bad_value("clusters", owner, self.clusters, "a whole number from 1")
+        check_eps(self.owner, self.eps, self.clusters, self.mode)
         if self.which not in (None, *WHICH):
-            raise unknown_name("which", owner, str(self.which), WHICH)
-        if self.mode not in MODES:
-            raise unknown_name("mode", owner, str(self.mode), MODES)
+            raise unknown_name("which", self.owner, str(self.which), WHICH)
 
     def check(self, by: str, meaning: str) -> None:
         """A score decides who survives, so nothing else may."""
@@ -88,21 +72,13 @@ class SemanticDedup(DuplicateRemoval):
     def find(self, candidates: Candidates) -> Duplicates:
         """Cluster, then compare within every cluster."""
         vectors = _vectors(candidates)
-        parts = partition(vectors, self.clusters or _clusters(len(candidates)), candidates.seed)
-        preference_N = np.empty(len(candidates), dtype=np.int64)
-        preference_N[self._order(candidates, parts)] = np.arange(len(candidates))
-        by_N = np.full(len(candidates), -1, dtype=np.int64)
-        similarity_N = np.full(len(candidates), NONE)
-        is_kept_N = np.ones(len(candidates), dtype=bool)
-        order = np.lexsort((preference_N, parts.cluster_N))
-        starts = np.flatnonzero(np.diff(parts.cluster_N[order])) + 1
-        for rows_M in np.split(order, starts):
-            near_M, similarity_M, kept_M = _compare(vectors, rows_M, 1 - self.eps, self.mode)
-            by_N[rows_M] = np.where(near_M >= 0, rows_M[near_M], -1)
-            similarity_N[rows_M], is_kept_N[rows_M] = similarity_M, kept_M
-        kept_K = np.flatnonzero(is_kept_N)
-        kept_K = kept_K[np.lexsort((preference_N[kept_K], similarity_N[kept_K]))]
-        return Duplicates(kept_K, by_N, similarity_N, {"clusters": len(starts) + 1})
+        parts = partition(vectors, self.clusters or default_clusters(len(candidates)), candidates.seed)
+        order_N = self._order(candidates, parts)
+        found = nearest_earlier(vectors, parts.cluster_N, order_N, self.eps, self.mode)
+        kept_K = order_N[found.kept_N[order_N]]
+        kept_K = kept_K[np.argsort(found.cosine_N[kept_K], kind="stable")]
+        clusters = max(1, len(np.unique(parts.cluster_N)))
+        return Duplicates(kept_K, found.by_N, found.cosine_N, {"clusters": clusters})
 
     def _order(self, candidates: Candidates, parts: Partition) -> IntArray:
         which = self.which or ("hard" if candidates.by is None else "quality")
@@ -110,11 +86,7 @@ class SemanticDedup(DuplicateRemoval):
             if candidates.by is None:
                 raise InputError(f"{self.owner}: by must name a score for which 'quality', got none.")
             return self.best_first(candidates)
-        order = hash_order(candidates.ids_N, candidates.seed)
-        if which == "random":
-            return order
-        distances = parts.distance_N[order].astype(np.float32)
-        return order[np.argsort(-distances if which == "hard" else distances, kind="stable")]
+        return survival_order(candidates.ids_N, parts, which, candidates.seed)
 
 
 def _vectors(candidates: Candidates) -> UnitVectors:
@@ -127,49 +99,3 @@ def _vectors(candidates: Candidates) -> UnitVectors:
             f"select: embeddings must be finite, got {len(ids):,} rows that are not (ids {name_some(ids)})."
         )
     return vectors
-
-
-def _clusters(n: int) -> int:
-    return 1 if n <= ALL_PAIRS else -(-n // ROWS_PER_CLUSTER)
-
-
-def _compare(
-    vectors: UnitVectors, rows_M: IntArray, most: float, mode: Mode
-) -> tuple[IntArray, FloatArray, BoolArray]:
-    """Every row of a cluster with those before it: the nearest one's place (-1: none), its cosine, whether it is kept.
-
-    ``rows_M`` are in order. A row is kept if no row before it (greedy: no kept one) has a cosine above ``most``.
-    """
-    near_M = np.full(len(rows_M), -1, dtype=np.int64)
-    cosine_M = np.full(len(rows_M), NONE)
-    kept_M = np.ones(len(rows_M), dtype=bool)
-    for start in range(0, len(rows_M), BLOCK):
-        block = np.arange(start, min(start + BLOCK, len(rows_M)))
-        rows_BD = vectors.take(rows_M[block])
-        earlier = np.flatnonzero(kept_M[:start]) if mode == "greedy" else np.arange(start)
-        for some in np.array_split(earlier, -(-len(earlier) // EARLIER) or 1):
-            if len(some):
-                _take_nearest(block, some, rows_BD @ vectors.take(rows_M[some]).T, near_M, cosine_M)
-        inside_BB = np.minimum((rows_BD @ rows_BD.T).astype(np.float32), 1)
-        inside_BB[np.triu_indices(len(block))] = NONE
-        kept_B = cosine_M[block] <= most
-        above_BB = inside_BB.astype(np.float64) > most
-        for row in np.flatnonzero(above_BB.any(axis=1)):
-            kept_B[row] &= not (above_BB[row] & (kept_B if mode == "greedy" else True)).any()
-        if mode == "greedy":
-            inside_BB[:, ~kept_B] = NONE
-        _take_nearest(block, block, inside_BB, near_M, cosine_M)
-        kept_M[block] = kept_B
-    return near_M, cosine_M, kept_M
-
-
-def _take_nearest(
-    block: IntArray, places: IntArray, cosine_BE: FloatArray, near_M: IntArray, cosine_M: FloatArray
-) -> None:
-    """Note the nearest of ``places`` where it is nearer than what is known; among equals the first."""
-    rounded_BE = np.minimum(cosine_BE.astype(np.float32), 1)
-    best_B = rounded_BE.argmax(axis=1)
-    cosine_B = rounded_BE[np.arange(len(block)), best_B].astype(np.float64)
-    nearer_B = cosine_B > cosine_M[block]
-    near_M[block[nearer_B]] = places[best_B[nearer_B]]
-    cosine_M[block[nearer_B]] = cosine_B[nearer_B]

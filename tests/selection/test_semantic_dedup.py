@@ -10,12 +10,11 @@ from references.dedup_slow import cosine, remove
 from references.score_tables import table_of
 
 from benchmarks.minilm import embed
-from scoring.duplicates import cosine_clusters
+from scoring.duplicates import by_angle, cosine_clusters
 from scoring.duplicates.shingles import normalized
 from scoring.errors import InputError
 from scoring.hashing import hash64
 from selection.run import select
-from selection.strategies import semantic_dedup
 from selection.strategies.semantic_dedup import SemanticDedup
 
 
@@ -75,8 +74,8 @@ def test_one_cluster_equals_all_pairs(mode, data):
 def test_blocks_change_nothing(mode, monkeypatch):
     vectors = groups_of_near_rows(np.random.default_rng(3), 300, 8, 60)
     whole = dedup(vectors, mode=mode)
-    monkeypatch.setattr(semantic_dedup, "BLOCK", 7)
-    monkeypatch.setattr(semantic_dedup, "EARLIER", 5)
+    monkeypatch.setattr(by_angle, "BLOCK", 7)
+    monkeypatch.setattr(by_angle, "EARLIER", 5)
     monkeypatch.setattr(cosine_clusters, "ELEMENTS", 64)
     small = dedup(vectors, mode=mode)
     assert small.table.equals(whole.table) and small.suppressed.equals(whole.suppressed)
