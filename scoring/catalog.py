@@ -38,6 +38,8 @@ def _at(module: str, name: str, **options: Any) -> Entry:
 
 SCORERS: Mapping[str, Entry] = {
     "accuracy_over_time": _at("cartography", "AccuracyOverTime"),
+    "ask_llm": _at("ask_llm", "AskLLM"),
+    "ask_llm:sachdeva2024": _at("ask_llm", "AskLLM", form="mass"),
     "aum": _at("aum", "AUM"),
     "aum:ccs-sum": _at("aum", "AUMSum"),
     "confidence": _at("confidence", "Confidence"),

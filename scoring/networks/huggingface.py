@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 from collections.abc import Iterator, Mapping
@@ -170,6 +171,33 @@ def load_config(path: str | Path, trust_remote_code: bool = False) -> PreTrained
             path, trust_remote_code=trust_remote_code, local_files_only=_local(path)
         )
         return config
+
+
+def load_language_model(
+    path: str | Path, *, dtype: torch.dtype = torch.float32, trust_remote_code: bool = False
+) -> PreTrainedModel:
+    """The language model of a folder or hub name, causal or encoder-decoder, in evaluation mode."""
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    encoder_decoder = bool(load_config(path, trust_remote_code).is_encoder_decoder)
+    auto: Any = AutoModelForSeq2SeqLM if encoder_decoder else AutoModelForCausalLM
+    with _explained(path, "a language model", trust_remote_code), quiet():
+        network: PreTrainedModel = auto.from_pretrained(
+            path, dtype=dtype, trust_remote_code=trust_remote_code, local_files_only=_local(path)
+        )
+        return network.eval()
+
+
+def weights_digest(path: str | Path, config: PreTrainedConfig) -> str:
+    """What tells one state of a model from another: a digest of its folder's files, or the commit on the hub."""
+    if not _local(path):
+        return str(getattr(config, "_commit_hash", None) or path)
+    state = hashlib.blake2b(digest_size=16)
+    for file in sorted(Path(path).iterdir()):
+        if file.suffix in (".json", ".safetensors", ".bin", ".txt", ".model", ".jinja") and file.is_file():
+            with file.open("rb") as content:
+                state.update(f"{file.name}:{hashlib.file_digest(content, 'blake2b').hexdigest()};".encode())
+    return state.hexdigest()
 
 
 def load_tokenizer(path: str | Path, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:

@@ -82,7 +82,7 @@ def document_world() -> DocumentWorld:
             "encoder": "hashed",
             "lm": save_llama(folder / "lm"),
             "reference": save_llama(folder / "reference", seed=1),
-            "llm": str(folder / "lm"),
+            "llm": save_llama(folder / "llm", positions=1024, words=("yes", "no")),
         },
     )
 

@@ -1,17 +1,20 @@
 """Untrained language models of a few thousand parameters, saved as Hugging Face folders; no download."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 
-def save_tokenizer(folder: Path, **special: str) -> int:
-    """A byte-level tokenizer: every byte is a token, then the special ones; how many there are."""
+def save_tokenizer(folder: Path, words: Sequence[str] = (), **special: str) -> int:
+    """A byte-level tokenizer: every byte is a token, then the ``words``, then the special ones; how many there are."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    fast = Tokenizer(models.BPE(vocab={letter: k for k, letter in enumerate(alphabet)}, merges=[]))
+    merges = list(dict.fromkeys((word[:k], word[k]) for word in words for k in range(1, len(word))))
+    vocabulary = [*alphabet, *(left + right for left, right in merges)]
+    fast = Tokenizer(models.BPE(vocab={token: k for k, token in enumerate(vocabulary)}, merges=merges))
     fast.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     fast.decoder = decoders.ByteLevel()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=fast, **special)
@@ -19,11 +22,11 @@ def save_tokenizer(folder: Path, **special: str) -> int:
     return len(tokenizer)
 
 
-def save_llama(folder: Path, seed: int = 0, positions: int = 64) -> Path:
+def save_llama(folder: Path, seed: int = 0, positions: int = 64, words: Sequence[str] = ()) -> Path:
     """A Llama with one layer, begin and end tokens and no padding token."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    size = save_tokenizer(folder, bos_token="<s>", eos_token="</s>")
+    size = save_tokenizer(folder, words, bos_token="<s>", eos_token="</s>")
     config = LlamaConfig(
         vocab_size=size,
         hidden_size=32,
@@ -31,10 +34,32 @@ def save_llama(folder: Path, seed: int = 0, positions: int = 64) -> Path:
         num_hidden_layers=1,
         num_attention_heads=2,
         max_position_embeddings=positions,
-        bos_token_id=256,
-        eos_token_id=257,
+        bos_token_id=size - 2,
+        eos_token_id=size - 1,
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+def save_t5(folder: Path, seed: int = 0) -> Path:
+    """A T5 with one layer on each side, whose first decoder token is the padding token."""
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    size = save_tokenizer(folder, ("yes", "no"), pad_token="<pad>", eos_token="</s>")
+    config = T5Config(
+        vocab_size=size,
+        d_model=32,
+        d_kv=16,
+        d_ff=48,
+        num_layers=1,
+        num_heads=2,
+        pad_token_id=size - 1,
+        eos_token_id=size - 2,
+        decoder_start_token_id=size - 1,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        T5ForConditionalGeneration(config).save_pretrained(folder)
     return folder
