@@ -5,9 +5,9 @@ from typing import Literal, get_args
 
 Meaning = Literal[
     "hard", "easy", "noisy", "clean", "uncertain", "certain",
-    "typical", "redundant", "quality", "like_target", "arbitrary", "label",
+    "typical", "redundant", "quality", "like_target", "long", "arbitrary", "label",
 ]  # fmt: skip
-"""What a high value means. ``arbitrary`` (random numbers) and ``label`` (a class index) have no better end."""
+"""What a high value means. ``long``, ``arbitrary`` (random numbers) and ``label`` (a class) have no better end."""
 
 MEANINGS: tuple[Meaning, ...] = get_args(Meaning)
 
@@ -28,6 +28,7 @@ GOOD_FOR: Mapping[Meaning, str] = {
     "redundant": "drop what others stand for",
     "quality": "keep the highest",
     "like_target": "keep what helps on the target",
+    "long": "a baseline for scores of quality, which go along with length",
     "arbitrary": "a baseline for other scores",
     "label": "relabel: the class that models agree on",
 }

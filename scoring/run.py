@@ -90,6 +90,8 @@ def score(
         if column.scorer.caveat:
             warnings.warn(f"{column.name}: {column.scorer.caveat}.", stacklevel=2)
     source = open_source(source, examples, source_options, OPTIONS)
+    if isinstance(source, CorpusSource):
+        source.check_reads({column.name: column.scorer.needs for column in columns})
     ids, labels, about = _identity(examples, source)
     plans = [plan_run(source, run, columns, view) for run in range(len(source.runs))]
     _check_views(columns, plans, source)
@@ -149,7 +151,8 @@ def score(
             )
             rows = covered[part]
             tables.append(_table(ids[rows], None if labels is None else labels[rows], data))
-    info = {**about, "request": request, "held_out": len(ids) - len(covered), "runs": list(source.runs)}
+    named = [] if isinstance(source, CorpusSource) else list(source.runs)
+    info = {**about, "request": request, "held_out": len(ids) - len(covered), "runs": named}
     content = pa.concat_tables(tables)
     scores = {
         name: content.column(name).to_numpy() for name, role in roles.items() if role in ("score", "side")
@@ -318,7 +321,7 @@ def _metadata(
             "scorer": f"{type(column.scorer).__module__}:{type(column.scorer).__qualname__}",
             "options": {f.name: getattr(column.scorer, f.name) for f in fields(column.scorer) if f.repr},
             "meaning": column.scorer.meaning,
-            "steps": None if column.rule is None else str(column.rule),
+            "steps": None if column.rule is None or isinstance(source, CorpusSource) else str(column.rule),
             "view": plans[0].views[name],
             "checkpoints": [
                 {

@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 
 ORDER = (
     "train",
+    "embed",
     "score",
     "retrain",
     "select",
@@ -191,7 +192,13 @@ AS_OPTIONS = (
         r"\btexts must be given for this strategy: the examples, or one text per row of the table",
         "--data must name the data that was scored, whose texts this strategy reads",
     ),
+    (r"\b(batch_tokens|requests_per_minute|llm_name|concurrency)(?= must be\b)", r"--\1"),
+    (r"\b(encoder|lm|llm|reference) must be given\b", r"--\1 must be given"),
     (r"\bas (target|reference|null)(?=[.;]|$)", r"as --\1"),
+    (
+        r"\bgive runs or arrays as source\b",
+        "give one of --from RUNS, --folds K with --model, or --logits/--probs FILE",
+    ),
     (r"^laws: form must be", "--law must be"),
     (r"^laws: the formula ", "--law: the formula "),
     (r"^form (?=\w)", "--law "),

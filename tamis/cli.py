@@ -10,6 +10,7 @@ import typer
 from tamis.app import app, command, main
 from tamis.apply_command import apply
 from tamis.compare_command import compare
+from tamis.embed_command import embed
 from tamis.fingerprint_command import fingerprint
 from tamis.fit_command import fit
 from tamis.options import (
@@ -37,6 +38,7 @@ __all__ = [
     "apply",
     "compare",
     "demo",
+    "embed",
     "fingerprint",
     "fit",
     "list_",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -28,6 +29,7 @@ from tamis.options import (
 
 if TYPE_CHECKING:
     from scoring.compare.run_scores import RunScores
+    from scoring.compare.score_columns import Columns
     from scoring.table import ScoreTable
 
 
@@ -201,7 +203,24 @@ def _of_tables(paths: list[str], scorers: str | None, nan: Any, allow_changed_da
                 f"tamis compare: architectures must have different names, got {name!r} twice; write NAME=PATH."
             )
         tables[name] = place
+    joined = _joined(tables, allow_changed_data) if len(tables) > 1 else None
+    if joined is not None:
+        return RunScores.of_tables({"documents": joined}, _names(scorers), nan=nan)
     return RunScores.of_tables(tables, _names(scorers), nan=nan, allow_changed_data=allow_changed_data)
+
+
+def _joined(tables: Mapping[str, str], allow_changed_data: bool) -> ScoreTable | None:
+    """All columns beside each other, if all tables are of documents: they have no runs that could be compared."""
+    from scoring.compare.score_columns import OWNER, of_documents
+    from scoring.stored_table import StoredTable
+    from scoring.table import ScoreTable
+
+    if not of_documents(cast("list[Columns]", [StoredTable(path, OWNER) for path in tables.values()])):
+        return None
+    first, *others = (ScoreTable.read(path) for path in tables.values())
+    for other in others:
+        first = first.join(other, allow_changed_data=allow_changed_data)
+    return first
 
 
 def _names(text: str | None) -> list[str] | None:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scoring.errors import InputError, bad_value
+from scoring.errors import InputError
 from tamis.app import command
+from tamis.corpus_options import (
+    Answering,
+    AnsweringName,
+    BatchTokens,
+    Concurrency,
+    Encoder,
+    LanguageModel,
+    RequestsPerMinute,
+    Vectors,
+    given,
+)  # fmt: skip
 from tamis.engine_options import Address, EngineName, ShardOf, Workers, engine_of
 from tamis.options import (
     Device,
@@ -30,9 +41,10 @@ from tamis.options import (
     parse_options,
     parse_seeds,
 )  # fmt: skip
+from tamis.score_by_shard import check_by_shard, failures, score_by_shard
 
 if TYPE_CHECKING:
-    from scoring.engines.engine import Engine
+    from scoring.examples import Examples
     from scoring.table import ScoreTable
 
 OWN = {
@@ -41,8 +53,12 @@ OWN = {
 }  # fmt: skip
 """Keywords of ``train_folds`` that have an option of this command."""
 
-READ_AS = {"target": "target", "reference": "reference_losses", "null": "null_losses"}
-"""Options that bring other examples or runs -> the need that reads them."""
+ONE_SOURCE = "one of --from RUNS, --folds K with --model, or --logits/--probs FILE"
+
+READ_AS = {
+    "target": ("target", "target_documents"), "reference": ("reference_losses",), "null": ("null_losses",)
+}  # fmt: skip
+"""Options that bring other examples or runs -> the needs that read them."""
 
 
 @command
@@ -92,7 +108,10 @@ def score(
         str | None, typer.Option("--target-split", help="Split of the target; alone: of DATA.")
     ] = None,
     reference: Annotated[
-        Path | None, typer.Option(help="Runs of the reference model, for reducible_loss.")
+        str | None,
+        typer.Option(
+            help="Runs of the reference model, or with --lm another language model, for reducible_loss."
+        ),
     ] = None,
     null: Annotated[
         Path | None,
@@ -104,6 +123,18 @@ def score(
     view: Annotated[
         str | None, typer.Option(help="clean or presentation for all; default: each scorer's own.")
     ] = None,
+    encoder: Encoder = None,
+    embeddings: Vectors = None,
+    lm: LanguageModel = None,
+    llm: Answering = None,
+    llm_name: AnsweringName = None,
+    batch_tokens: BatchTokens = None,
+    concurrency: Concurrency = None,
+    requests_per_minute: RequestsPerMinute = None,
+    estimate: Annotated[
+        bool,
+        typer.Option("--estimate", help="Score 200 documents only, and tell what all of them would cost."),
+    ] = False,
     per_run: Annotated[bool, typer.Option("--per-run", help="Keep one column per run as well.")] = False,
     batch_size: Annotated[int, typer.Option(help="Most examples per forward pass.")] = 256,
     precision: Precision = "float32",
@@ -136,20 +167,19 @@ def score(
 ) -> None:
     """Score every example.
 
-    Signals come from runs (--from), from models that are trained for it and left the example out (--folds), or from
-    arrays of your own (--logits or --probs). The same command resumes an interrupted scoring.
+    Signals come from runs (--from), from models that are trained for it and left the example out (--folds), from
+    arrays of your own (--logits or --probs), or from the documents themselves and models of language (--encoder, --lm,
+    --llm). The same command resumes an interrupted scoring.
     """
     from scoring.run import score as run_scoring
-    from tamis.show import show_table
 
     settings: dict[str, Any]
     if not scorers:
         raise InputError("tamis score: --scorers must name at least one scorer; `tamis list` shows them all.")
     arrays = logits is not None or probs is not None
-    if sum([arrays, from_ is not None, folds is not None]) != 1:
-        raise InputError(
-            "tamis score: give one of --from RUNS, --folds K with --model, or --logits/--probs FILE."
-        )
+    given_sources = sum([arrays, from_ is not None, folds is not None])
+    if given_sources > 1 or (data is None and from_ is None and not arrays):
+        raise InputError(f"tamis score: give {ONE_SOURCE}.")
     if folds is None and (train_option or option or seeds != "0"):
         raise InputError(
             "tamis score: --train, --option and --seeds are for training folds; give --folds K too."
@@ -161,82 +191,95 @@ def score(
     columns = {
         "text": text, "text_pair": text_pair, "image": image, "features": features, "label": label, "id": id_column
     }  # fmt: skip
+    models = given(
+        {
+            "encoder": encoder, "embeddings": embeddings, "lm": lm, "llm": llm, "llm_name": llm_name,
+            "batch_tokens": batch_tokens, "concurrency": concurrency, "requests_per_minute": requests_per_minute,
+        }
+    )  # fmt: skip
+    of_documents = given_sources == 0
+    if not of_documents and (models or estimate):
+        wrong = min(models).replace("_", "-") if models else "estimate"
+        raise InputError(f"tamis score: --{wrong} is for scores of documents; leave out the runs or arrays.")
     spread = {
         "engine": engine, "workers": workers, "address": address, "shard": shard, "max-failures": max_failures,
     }  # fmt: skip
+    common = {"device": device, "precision": precision, "trust_remote_code": trust_remote_code}
     if by_shard or any(value is not None for value in spread.values()):
         refused = {
             "folds": folds, "logits": logits, "probs": probs, "split": split, "cache": cache, "view": view,
-            "target": target or target_split, "signals": None if signals == "auto" else signals,
+            "target": None if of_documents else target, "target-split": None if of_documents else target_split,
+            "signals": None if signals == "auto" else signals, "estimate": estimate or None,
         }  # fmt: skip
-        if also := [name for name, value in refused.items() if value is not None]:
-            raise InputError(
-                f"tamis score: --{also[0]} is not for scoring shard by shard, which reads checkpoints."
-            )
-        if out is None or out.suffix == ".parquet":
-            raise bad_value("--out", "tamis score", out and str(out), "a folder to score shard by shard")
-        others_by = {name: path for name, path in (("reference", reference), ("null", null)) if path}
+        folder = check_by_shard(refused, out)
         settings = {
-            "max_failures": _failures(max_failures), "per_run": per_run, "overwrite": overwrite, "model": model,
-            "device": device, "precision": precision, "batch_size": batch_size,
-            "trust_remote_code": trust_remote_code, "show_progress": not quiet, **columns, **others_by,
+            **common, **columns, **given({"reference": reference, "null": null}), "overwrite": overwrite,
+            "max_failures": failures(max_failures), "show_progress": not quiet,
         }  # fmt: skip
-        assert data is not None and from_ is not None
-        runner = engine_of(engine, workers, address, shard, out)
-        _score_by_shard(data, scorers, from_, out, runner, settings, as_json)
+        if of_documents:
+            settings |= models | _target(target, target_split, data, columns, None)
+        else:
+            settings |= {"per_run": per_run, "model": model, "batch_size": batch_size}
+        assert data is not None
+        runner = engine_of(engine, workers, address, shard, folder)
+        score_by_shard(data, scorers, from_, folder, runner, settings, as_json)
         return
     examples = data and load_data(data, split=split, **columns)
     others = {"target": target or target_split, "reference": reference, "null": null}
-    if arrays and (given := [name for name, value in others.items() if value is not None]):
-        raise InputError(f"tamis score: --{given[0]} is for scores from checkpoints; give --from or --folds.")
+    if arrays and (there := [name for name, value in others.items() if value is not None]):
+        raise InputError(f"tamis score: --{there[0]} is for scores from checkpoints; give --from or --folds.")
     _check_read(scorers, others)
     settings = {
         "out": out, "view": view, "per_run": per_run, "overwrite": overwrite, "show_progress": not quiet,
         "cache": cache,
     }  # fmt: skip
-    table: ScoreTable
     if arrays:
         from scoring.sources.arrays import ArraySource
 
         source = ArraySource(labels, logits=logits, probs=probs, ids=ids)
-        table = run_scoring(examples or None, scorers, source, **settings)
-    else:
-        assert examples
-        if target or target_split:
-            assert data is not None
-            names = examples.label_names or None
-            try:
-                settings["target"] = load_data(
-                    target or data, split=target_split, label_names=names, **columns
-                )
-            except (InputError, FileNotFoundError) as error:
-                raise InputError(f"tamis score: --target {target or data}: {error}") from None
-        settings |= {name: path for name, path in (("reference", reference), ("null", null)) if path}
-        if folds is not None:
-            from scoring.plan import check_folds, parse_columns
-            from training.crossfit import train_folds
+        _tell(run_scoring(examples or None, scorers, source, **settings), out, as_json)
+        return
+    assert examples
+    settings |= given({"reference": reference, "null": null}) | common
+    names = None if of_documents else examples.label_names or None
+    settings |= _target(target, target_split, data, columns, names)
+    if of_documents:
+        if estimate:
+            _estimate(
+                examples,
+                scorers,
+                as_json,
+                {**models, **common, **given({"reference": reference})}
+                | {key: settings[key] for key in ("target",) if key in settings},
+            )
+            return
+        _tell(run_scoring(examples, scorers, **settings, **models), out, as_json)
+        return
+    if folds is not None:
+        from scoring.plan import check_folds, parse_columns
+        from training.crossfit import train_folds
 
-            if model is None or out is None:
-                raise InputError("tamis score: --folds needs --model NAME and --out FILE.")
-            from_ = out.with_name(f"{out.name}.folds")
-            trained = parse_options(train_option, "--train")
-            if own := trained.keys() & OWN:
-                raise InputError(
-                    f"tamis score: --train must not set {min(own)}, which {OWN[min(own)]} decides."
-                )
-            check_folds(parse_columns(scorers))  # a mistake shows before the training
-            train_folds(
-                examples, model, folds=folds, out=from_, seeds=parse_seeds(seeds), device=device,
-                model_options=parse_options(option, "--option"), progress=not quiet,
-                trust_remote_code=trust_remote_code, **trained,
-            )  # fmt: skip
-            model = model if ":" in model else None
-        settings |= {
-            "device": device, "precision": precision, "batch_size": batch_size, "signals": signals,
-            "trust_remote_code": trust_remote_code,
-        }  # fmt: skip
-        assert from_ is not None
-        table = run_scoring(examples, scorers, from_, model=model, **settings)
+        if model is None or out is None:
+            raise InputError("tamis score: --folds needs --model NAME and --out FILE.")
+        from_ = out.with_name(f"{out.name}.folds")
+        trained = parse_options(train_option, "--train")
+        if own := trained.keys() & OWN:
+            raise InputError(f"tamis score: --train must not set {min(own)}, which {OWN[min(own)]} decides.")
+        check_folds(parse_columns(scorers))  # a mistake shows before the training
+        train_folds(
+            examples, model, folds=folds, out=from_, seeds=parse_seeds(seeds), device=device,
+            model_options=parse_options(option, "--option"), progress=not quiet,
+            trust_remote_code=trust_remote_code, **trained,
+        )  # fmt: skip
+        model = model if ":" in model else None
+    settings |= {"batch_size": batch_size, "signals": signals, "model": model}
+    assert from_ is not None
+    _tell(run_scoring(examples, scorers, from_, **settings), out, as_json)
+
+
+def _tell(table: ScoreTable, out: Path | None, as_json: bool) -> None:
+    from tamis.show import show_table
+
     emit(
         {"out": out and str(out), "rows": len(table), "columns": table.describe()},
         as_json,
@@ -244,37 +287,29 @@ def score(
     )
 
 
-def _failures(text: str | None) -> int | float | None:
-    """``5`` is rows, ``0.01`` a share."""
+def _estimate(examples: Examples, scorers: str, as_json: bool, settings: dict[str, Any]) -> None:
+    """A pilot instead of the whole."""
+    from scoring.corpus.estimate import estimate
+
+    found = estimate(examples, scorers, **settings)
+    emit(found.to_dict(), as_json, lambda: typer.echo(found.text()))
+
+
+def _target(
+    target: str | None,
+    split: str | None,
+    data: str | None,
+    columns: dict[str, Any],
+    label_names: Sequence[str] | None,
+) -> dict[str, Any]:
+    """The target's examples as a keyword, if there is a target."""
+    if not (target or split):
+        return {}
+    assert data is not None
     try:
-        return None if text is None else float(text) if "." in text else int(text)
-    except ValueError:
-        raise bad_value(
-            "--max-failures", "tamis score", text, "a number of rows or a share such as 0.001"
-        ) from None
-
-
-def _score_by_shard(
-    data: str, scorers: str, source: Path, out: Path, engine: Engine, settings: dict[str, Any], as_json: bool
-) -> None:
-    from scoring.files import read_json
-    from scoring.score_shards import score_shards
-    from tamis.grid import console
-
-    features = settings.pop("features")
-    settings["features"] = features.split(",") if features and "," in features else features
-    score_shards(data, scorers, source, out=out, engine=engine, **settings)
-    manifest = read_json(out / "manifest.json")
-    info = manifest["info"]
-    rows, failed = sum(shard["rows"] for shard in manifest["shards"]), info.get("dead_letters") or 0
-    document = {"out": str(out), "rows": rows, "shards": len(manifest["shards"]), **info}
-
-    def print_it() -> None:
-        console().print(f"{rows:,} examples in {len(manifest['shards']):,} shards, written to {out}")
-        if failed:
-            console().print(f"{failed:,} rows failed; they are listed in {out}/dead_letters.jsonl")
-
-    emit(document, as_json, print_it)
+        return {"target": load_data(target or data, split=split, label_names=label_names, **columns)}
+    except (InputError, FileNotFoundError) as error:
+        raise InputError(f"tamis score: --target {target or data}: {error}") from None
 
 
 def _check_read(scorers: str, others: Mapping[str, object]) -> None:
@@ -283,9 +318,9 @@ def _check_read(scorers: str, others: Mapping[str, object]) -> None:
     from scoring.plan import parse_columns
 
     columns = parse_columns(scorers)
-    for option, need in READ_AS.items():
-        if others[option] is not None and not any(need in column.scorer.needs for column in columns):
-            readers = ", ".join(name for name in SCORERS if need in make_scorer(name).needs)
+    for option, needs in READ_AS.items():
+        if others[option] is not None and not any(column.scorer.needs & {*needs} for column in columns):
+            readers = ", ".join(name for name in SCORERS if make_scorer(name).needs & {*needs})
             raise InputError(
                 f"tamis score: --{option} is for {readers}, and the scorers are "
                 f"{', '.join(column.name for column in columns)}."

@@ -74,16 +74,22 @@ def show_table(table: ScoreTable, path: Path | None) -> None:
             continue
         row = described[name]
         how = " ".join(str(meta[key]) for key in ("view", "steps") if meta.get(key)) + _epoch(meta)
+        how = "documents" if table.info.get("runs") == [] else how
         values = [row[key] for key in ("min", "q25", "median", "q75", "max", "nan", "inf")]
         rows.append([name, row["meaning"] if meta["role"] == "score" else "", how, *values])
     header = ["column", "high means", "from", "min", "q25", "median", "q75", "max", "NaN", "inf"]
     runs = table.info.get("runs") or []
     where = f" in {path}" if path else ""
-    title = f"{len(table):,} examples, {len(runs) or 1} run(s){where}"
+    several = f", {len(runs)} run{'s' if len(runs) > 1 else ''}" if runs else ""
+    title = f"{len(table):,} examples{several}{where}"
     empty = [
         name for at, name in enumerate(header) if name in ("inf", "NaN") and not any(r[at] for r in rows)
     ]
     console().print(grid(title, header, rows, left=3, drop=[*empty, "q25", "q75", "from"]))
+    for name, meta in table.columns.items():
+        if said := meta.get("summary"):
+            numbers = ", ".join(f"{what.replace('_', ' ')} {cell(value)}" for what, value in said.items())
+            console().print(f"{escape(name)}: {numbers}")
     if held_out := table.info.get("held_out"):
         console().print(f"{held_out:,} examples were held out by every run and are not scored.")
     checkpoints = [each for meta in table.columns.values() for each in meta.get("checkpoints") or []]

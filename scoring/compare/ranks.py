@@ -46,17 +46,13 @@ def spearman(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
 def hard_high(values: npt.ArrayLike, meaning: Meaning, name: str) -> Floats:
     """The values turned so that high is hard (noisy, uncertain), by the declared meaning.
 
-    Errors: a meaning without a hard end (quality, redundant, a class index) is refused. ``arbitrary`` stands as
-    it is: random numbers are the reference that every comparison needs.
+    Where the meaning has no hard end (quality, redundant; random numbers, the reference that every comparison needs)
+    the values stand as they are. Errors: a class index has no order.
     """
     array = np.asarray(values, dtype=np.float64)
-    if meaning == "arbitrary":
-        return array
-    if meaning not in HARD_WHEN_HIGH:
-        raise InputError(
-            f"compare: {name!r} means {meaning!r}, which has no hard end; leave this column out."
-        )
-    return array if HARD_WHEN_HIGH[meaning] else -array
+    if meaning == "label":
+        raise InputError(f"compare: {name!r} means {meaning!r}, which has no order; leave this column out.")
+    return array if HARD_WHEN_HIGH.get(meaning, True) else -array
 
 
 def has_hard_end(meaning: Meaning) -> bool:

@@ -17,6 +17,7 @@ from scoring.compare.writing import check_folder, report_of
 from scoring.errors import bad_value, unknown_name
 from scoring.hashing import hash_ids
 from scoring.manifest import plain
+from scoring.meaning import HARD_WHEN_HIGH
 from scoring.progress import progress
 from scoring.reports.folder import Report
 from scoring.reports.section import Section
@@ -30,6 +31,9 @@ SECTIONS = (
     "agreement", "reliability", "components", "variance", "sensitive", "fingerprint", "beside", "proxy", "predictions",
 )  # fmt: skip
 """Names of the questions, in the order of the report; each is a module of ``scoring.compare.sections``."""
+
+OF_DOCUMENTS = ("agreement", "components")
+"""Those that ask nothing about runs, for scores of documents."""
 
 HELD_OUT = "at least 1 and fewer than the runs of every architecture"
 
@@ -104,7 +108,8 @@ def compare(
         beside: Columns from elsewhere (published scores, human votes) to correlate every score with.
         examples: To show the sensitive ones.
         sections: Which of ``SECTIONS``; default: all, but ``proxy``, ``beside`` and ``predictions`` only with what they
-            read. A section that has too little to go by, such as single runs, says so.
+            read, and of scores of documents ``OF_DOCUMENTS``. A section that has too little to go by, such as single
+            runs, says so.
         out: Folder for report.md, summary.json, figures (PNG) and rows per example (Parquet). A comparison of something
             else that is there is refused unless ``overwrite``.
 
@@ -117,11 +122,14 @@ def compare(
         sections=sections,
     )  # fmt: skip
     given = {"proxy": bool(kinds), "beside": beside is not None, "predictions": predictions is not None}
-    names = [name for name in SECTIONS if given.get(name, True)] if sections is None else list(sections)
+    usual = [name for name in SECTIONS if given.get(name, name in OF_DOCUMENTS or not scores.of_documents)]
+    names = usual if sections is None else list(sections)
     if held_out is not None and held_out >= min(len(runs) for runs in scores.runs.values()):
         raise bad_value("held_out", OWNER, held_out, HELD_OUT)
     about: dict[str, Any] = {
         "examples": len(scores), "scores": scores.meanings, "architectures": scores.runs,
+        "of_documents": scores.of_documents,
+        "as_it_is": [name for name, meaning in scores.meanings.items() if meaning not in HARD_WHEN_HIGH],
         "left_out": scores.left_out, "dropped": scores.dropped, "fingerprint": scores.fingerprint, "keep": keep, "q": q,
         "resamples": resamples, "seed": seed, "shown": shown, "held_out": held_out, "proxies": kinds,
         "sections": names, "beside": None if beside is None else beside.scores,

@@ -40,6 +40,7 @@ class RunScores:
         fingerprint: of the data, if it is known.
         left_out: score -> why it cannot be compared.
         dropped: examples left out under ``nan="drop"``.
+        of_documents: the scores are of the documents themselves, so that there are no runs to speak of.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class RunScores:
         left_out: Mapping[str, str] | None = None,
         dropped: int = 0,
         digests: Mapping[tuple[str, str], str] | None = None,
+        of_documents: bool = False,
     ) -> None:
         """``read(score, architecture)`` gives values as they are stored, (R, N), without NaN.
 
@@ -66,6 +68,7 @@ class RunScores:
         self.architectures = tuple(self.runs)
         self.labels_N, self.label_names, self.fingerprint = labels_N, tuple(label_names), fingerprint
         self.left_out, self.dropped = dict(left_out or {}), dropped
+        self.of_documents = of_documents
         self._read, self._digests = read, dict(digests or {})
         self._kept: OrderedDict[tuple[str, str, Kind], Floats] = OrderedDict()
         if not self.scores:
@@ -131,7 +134,7 @@ class RunScores:
 
         Args:
             tables: architecture -> table or path.
-            scores: names; default: all that have a hard end.
+            scores: names; default: all that have a hard end, and of documents all.
             nan: ``error``, or ``drop`` the examples that lack a value anywhere.
             allow_changed_data: Compare tables of data with other content or labels under the same ids.
 
@@ -197,6 +200,7 @@ class RunScores:
             self.ids, {score: self.meanings[score] for score in names}, {kind: self.runs[kind] for kind in kinds},
             self._read, labels_N=self.labels_N, label_names=self.label_names, fingerprint=self.fingerprint,
             left_out=self.left_out, dropped=self.dropped, digests=self._digests,
+            of_documents=self.of_documents,
         )  # fmt: skip
 
     def _get(self, score: str, architecture: str, kind: Kind) -> Floats:

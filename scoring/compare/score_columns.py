@@ -51,6 +51,7 @@ class ScoreColumns:
     left_out: Mapping[str, str]
     dropped: int
     digests: Mapping[tuple[str, str], str]
+    of_documents: bool
 
 
 def read_tables(
@@ -102,7 +103,13 @@ def read_tables(
         left_out=left_out,
         dropped=int((~keep).sum()),
         digests=digests,
+        of_documents=of_documents(opened.values()),
     )
+
+
+def of_documents(tables: Iterable[Columns]) -> bool:
+    """Whether the scores are of the documents themselves, without runs."""
+    return all(table.info.get("runs") == [] for table in tables)
 
 
 def _rows_of(table: Columns, names: Sequence[str]) -> Floats:
@@ -167,7 +174,10 @@ def _columns(
             left_out[score] = f"high means {' and '.join(sorted(kinds))}"
             continue
         meaning = cast(Meaning, kinds.pop())
-        if not has_hard_end(meaning):
+        if meaning == "label":
+            left_out[score] = f"high means {meaning}, which has no order"
+            continue
+        if not has_hard_end(meaning) and names is None and not of_documents(tables.values()):
             left_out[score] = f"high means {meaning}, which has no hard end"
             continue
         if meaning == "arbitrary" and names is None:

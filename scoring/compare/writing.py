@@ -28,6 +28,8 @@ def check_folder(folder: Path, about: Mapping[str, Any] | None, overwrite: bool)
 def headline(about: Mapping[str, Any]) -> str:
     """``12 scores of 1,200 examples in 30 runs of 3 architectures``."""
     scores, kinds = len(about["scores"]), len(about["architectures"])
+    if about.get("of_documents"):
+        return f"{scores:,} {_many('score', scores)} of {about['examples']:,} documents"
     runs = sum(len(names) for names in about["architectures"].values())
     where = f"in {runs:,} {_many('run', runs)} of {kinds:,} {_many('architecture', kinds)}"
     return f"{scores:,} {_many('score', scores)} of {about['examples']:,} examples {where}"
@@ -36,11 +38,19 @@ def headline(about: Mapping[str, Any]) -> str:
 def preamble(about: Mapping[str, Any]) -> list[str]:
     """What was compared."""
     kinds = ", ".join(f"{name} ({len(runs)})" for name, runs in about["architectures"].items())
-    said = [f"architectures (runs): {kinds}", f"scores: {', '.join(about['scores'])}; high is hard on all"]
+    as_it_is = about.get("as_it_is") or []
+    on = f"all but {', '.join(as_it_is)}, taken as they are" if as_it_is else "all"
+    said = [f"architectures (runs): {kinds}", f"scores: {', '.join(about['scores'])}; high is hard on {on}"]
+    if about.get("of_documents"):
+        turned = [name for name in about["scores"] if name not in as_it_is]
+        means = ", ".join(f"{name} ({meaning})" for name, meaning in about["scores"].items())
+        said = [f"scores and what high means: {means}"]
+        said += [f"turned so that high is hard: {', '.join(turned)}"] if turned else []
     said += [f"left out: {name} ({why})" for name, why in about["left_out"].items()]
     if about["dropped"]:
         said.append(f"{about['dropped']:,} examples without a value somewhere are left out")
-    return [*said, f"kept sets: the hardest {about['keep'] * 100:.3g} %"]
+    end = "hardest, or highest," if as_it_is else "hardest"
+    return [*said, f"kept sets: the {end} {about['keep'] * 100:.3g} %"]
 
 
 def _many(word: str, count: int) -> str:

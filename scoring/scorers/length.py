@@ -27,7 +27,7 @@ class Length(Scorer):
 
     unit: Unit = "characters"
     needs: ClassVar[frozenset[str]] = frozenset({"texts"})
-    meaning: ClassVar[Meaning] = "arbitrary"
+    meaning: ClassVar[Meaning] = "long"
 
     def __post_init__(self) -> None:
         if self.unit not in get_args(Unit):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -58,6 +58,16 @@ class CorpusSource:
         self._work: Path | None = None
         self._cache: ChunkCache | None = None
         self._target: dict[frozenset[Need], TargetDocuments] = {}
+
+    def check_reads(self, names: Mapping[str, frozenset[str]]) -> None:
+        """Refuse scorers, name -> kinds that they need, of what documents cannot give."""
+        stored = self.stored(0, "clean")
+        for name, needs in names.items():
+            if lacking := sorted(needs - stored):
+                raise InputError(
+                    f"score: scorer {name!r} reads {', '.join(lacking)}, which {self.examples.name} alone does not "
+                    "have; give runs or arrays as source."
+                )
 
     def prepare(self, needs: frozenset[Need]) -> None:
         """Make the providers of all needs, so that what is missing is told before anything is computed."""

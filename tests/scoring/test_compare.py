@@ -173,10 +173,11 @@ def test_agreement_keeps_constants_as_nan_and_drops_rows_everywhere():
     assert found.of("a", "b") == pytest.approx(stats.spearmanr(np.delete(a, 3), np.delete(b, 3)).statistic)
 
 
-def test_agreement_refuses_a_meaning_without_a_hard_end_but_not_random():
+def test_agreement_takes_what_has_no_hard_end_as_it_is_and_refuses_classes():
     values = np.arange(10.0)
-    with pytest.raises(InputError, match="no hard end"):
-        agreement({"length": values, "b": values}, {"length": "quality", "b": "hard"})
+    with pytest.raises(InputError, match="no order"):
+        agreement({"class": values, "b": values}, {"class": "label", "b": "hard"})
+    assert agreement({"q": values, "b": values}, {"q": "quality", "b": "easy"}).of("q", "b") == -1
     assert agreement({"r": values, "b": values}, {"r": "arbitrary", "b": "hard"}).of("r", "b") == 1
 
 

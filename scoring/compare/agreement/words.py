@@ -13,7 +13,7 @@ from scoring.compare.intervals.crossed_error import LEAST_RUNS
 from scoring.compare.ranks import Floats
 
 
-def of_scores(cells: Sequence[CellAgreement], keep: float) -> Iterator[str]:
+def of_scores(cells: Sequence[CellAgreement], keep: float, of_documents: bool = False) -> Iterator[str]:
     """How the scores agree, as a range over architectures; ``keep`` is the share of the kept sets."""
     several = [found for found in cells if found.within is not None and found.between is not None]
     single = [found for found in cells if found.within is None or found.between is None]
@@ -29,11 +29,12 @@ def of_scores(cells: Sequence[CellAgreement], keep: float) -> Iterator[str]:
             f"{_range(each.corrected.values for each in between)} corrected for the noise of runs ({_names(several)})."
         )
     if single:
-        yield (
+        agree = (
             f"Two scores agree at Spearman {_range(found.averaged.rho.values for found in single)} on average (Kendall "
-            f"{_range(found.averaged.kendall for found in single)}) in one run ({_names(single)}). Nothing is said "
-            "there of other runs; score several with per_run=True, or --per-run."
+            f"{_range(found.averaged.kendall for found in single)})"
         )
+        of_others = "Nothing is said there of other runs; score several with per_run=True, or --per-run."
+        yield f"{agree}." if of_documents else f"{agree} in one run ({_names(single)}). {of_others}"
     pairs = [
         (found, pair)
         for found in cells
@@ -51,7 +52,7 @@ def of_scores(cells: Sequence[CellAgreement], keep: float) -> Iterator[str]:
     ]
     yield f"Closest are {ends[0]}" + (f", farthest {ends[1]}." if len(pairs) > 1 else ".")
     yield (
-        f"Of the hardest {keep * 100:.3g} % two scores share a Jaccard index of "
+        f"Of the {'highest' if of_documents else 'hardest'} {keep * 100:.3g} % two scores share a Jaccard index of "
         f"{_range(found.averaged.jaccard for found in cells)} on average; by chance it would be "
         f"{cells[0].averaged.jaccard_chance:.3f}."
     )
@@ -124,8 +125,10 @@ def of_architectures(across: Sequence[AcrossAgreement], runs: Sequence[int]) -> 
         yield f"Architectures differ most in {score}, between {a} and {b}: {rho:.3f}{how}."
 
 
-def of_intervals(cells: Sequence[CellAgreement]) -> str:
+def of_intervals(cells: Sequence[CellAgreement], of_documents: bool = False) -> str:
     """What the intervals speak of."""
+    if of_documents:
+        return "Intervals are 95 % over documents."
     few = [found.architecture for found in cells if found.runs < LEAST_RUNS]
     if len(few) == len(cells):
         return "Intervals are 95 % over examples alone: they say nothing of other runs, for which 3 runs are needed."

@@ -52,7 +52,7 @@ def section(scores: RunScores, request: Request) -> Section:
     if len(scores.scores) > 1:
         order = _order(cells, len(scores))
         sentences += [
-            *agreement_words.of_scores(cells, request.keep),
+            *agreement_words.of_scores(cells, request.keep, scores.of_documents),
             *agreement_words.of_correction(cells),
         ]
         listings.append(_scores_listing(cells))
@@ -65,7 +65,7 @@ def section(scores: RunScores, request: Request) -> Section:
         listings.append(_across_listing(across))
         figures["agreement_architectures"] = partial(_draw_across, across)
         tables["agreement_architectures"] = _table(row for found in across for row in _across_rows(found))
-    sentences.append(agreement_words.of_intervals(cells))
+    sentences.append(agreement_words.of_intervals(cells, scores.of_documents))
     document = {
         "keep": request.keep,
         "architectures": {found.architecture: _cell_document(found) for found in cells},

@@ -42,10 +42,11 @@ def section(scores: RunScores, request: Request) -> Section:
     distinct = [name for name in scores.scores if name not in dropped]
     once = {each.architecture: of(each.architecture, distinct) for each in found} if dropped else {}
     pairs = _congruences(found)
-    sentences = [*_said(found, [each for each in once.values() if each is not None])]
+    sentences = [*_said(found, [each for each in once.values() if each is not None], scores.of_documents)]
     if alike:
         groups = "; ".join(", ".join([first, *others]) for first, others in alike.items())
-        sentences.append(f"Scores that rank all examples alike in every run are one score: {groups}.")
+        where = "" if scores.of_documents else " in every run"
+        sentences.append(f"Scores that rank all examples alike{where} are one score: {groups}.")
     if pairs:
         a, b, phi, _ = min(pairs, key=lambda pair: pair[2])
         equal = "the same component" if phi >= 0.95 else "not the same component"
@@ -57,7 +58,7 @@ def section(scores: RunScores, request: Request) -> Section:
     lost = {name for each in found for name in each.constant}
     if lost:
         sentences.append(f"Constant in some architecture and left out there: {', '.join(sorted(lost))}.")
-    if any(each.runs < 3 for each in found):
+    if any(each.runs < 3 for each in found) and not scores.of_documents:
         sentences.append("With fewer than 3 runs the intervals are over examples alone.")
     document = {
         "copies": alike,
@@ -72,10 +73,12 @@ def section(scores: RunScores, request: Request) -> Section:
     )  # fmt: skip
 
 
-def _said(found: Sequence[Components], once: Sequence[Components]) -> Iterator[str]:
+def _said(
+    found: Sequence[Components], once: Sequence[Components], of_documents: bool = False
+) -> Iterator[str]:
     """One sentence each on components and on the factor: a range over architectures."""
     runs = _numbers([each.runs for each in found])
-    over = f"averaged over {runs} runs" if runs != "1" else "of one run"
+    over = f"averaged over {runs} runs" if runs != "1" else "of documents" if of_documents else "of one run"
     low, high = float(found[0].first_share.low), float(found[0].first_share.high)
     ends = "" if len(found) > 1 or np.isnan(low) else f" (95 %: {percent(low)} to {percent(high)})"
     sentence = (
