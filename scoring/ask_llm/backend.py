@@ -63,11 +63,15 @@ class Answer:
 class Backend(Protocol):
     """A model that can be asked; the answer to a prompt depends on that prompt alone, but for float rounding."""
 
-    controls: Sequence[str]
-    """Tokens that steer the model when they stand in a text, as far as they are known; cut apart in documents."""
+    @property
+    def controls(self) -> Sequence[str]:
+        """Tokens that steer the model when they stand in a text, as far as they are known; cut apart in documents."""
+        ...
 
-    parameters: int | None
-    """How many the model has, for the count of operations; None where that is not known."""
+    @property
+    def parameters(self) -> int | None:
+        """How many the model has, for the count of operations; None where that is not known."""
+        ...
 
     def describe(self) -> dict[str, object]:
         """All that decides the answers, as JSON: digest of weights or name of the model, chat template, options."""
