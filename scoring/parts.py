@@ -88,7 +88,7 @@ class Parts:
     def _finished(self) -> bool:
         """Whether there is any finished work."""
         assert self.folder is not None
-        patterns = ("*.parquet", f"*/{DONE}", f"{CHUNKS}/*/*.npz")
+        patterns = ("*.parquet", f"*/{DONE}", f"{CHUNKS}/*/*.npz", f"{CHUNKS}/*/*.jsonl")
         return any(any(self.folder.glob(pattern)) for pattern in patterns)
 
 
