@@ -6,7 +6,7 @@ import json
 import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from scoring.blocks import describe_columns, scores_table, spread, warn_without_values, without_values
 from scoring.collected import Collected, collect
-from scoring.combine import column_of, combine_runs, normalize_run
+from scoring.combine import combine_runs, normalize_run
 from scoring.errors import InputError, OutputTakenError, bad_value, unknown_name
 from scoring.examples import Examples
 from scoring.hashing import digest, fingerprint, hash_ids
-from scoring.ids import id_column
 from scoring.parts import Arrays, Parts, remove_parts
 from scoring.plan import Column, RunPlan, check_folds, needs_of, parse_columns, plan_run
 from scoring.progress import Advance, progress
@@ -150,22 +150,16 @@ def score(
                 columns, [{name: values[part] for name, values in run.items()} for run in runs], per_run
             )
             rows = covered[part]
-            tables.append(_table(ids[rows], None if labels is None else labels[rows], data))
+            tables.append(scores_table(ids[rows], None if labels is None else labels[rows], data))
     named = [] if isinstance(source, CorpusSource) else list(source.runs)
     info = {**about, "request": request, "held_out": len(ids) - len(covered), "runs": named}
     content = pa.concat_tables(tables)
     scores = {
         name: content.column(name).to_numpy() for name, role in roles.items() if role in ("score", "side")
     }
-    described = review(columns, tally(columns, scores), _metadata(columns, roles, plans, source))
+    described = review(columns, tally(columns, scores), describe_columns(columns, roles, plans, source))
     table = ScoreTable(content, described, info)
-    for column in columns:
-        if "trained" in column.scorer.needs and np.isnan(table.column(column.name)).all():
-            warnings.warn(
-                f"{column.name}: every value is NaN, since these runs did not leave examples out as it needs; "
-                "`tamis retrain` trains runs that do.",
-                stacklevel=2,
-            )
+    warn_without_values(without_values(columns, scores))
     if path is not None:
         table.write(path)
         remove_parts(path)
@@ -211,7 +205,7 @@ class _Job:
         found = list(sweep_pieces(self.source, plan, rows[inside], self.order, fits, self.advance))
         values = {name: np.concatenate([piece[name].numpy() for piece, _ in found]) for name in found[0][0]}
         seen = {name: np.concatenate([piece[name].numpy() for _, piece in found]) for name in found[0][1]}
-        return _spread(values, seen, inside)
+        return spread(values, seen, inside)
 
     def collective(self, plan: RunPlan, rows: IntArray) -> Arrays:
         """One run's collective columns over all rows that some run covers: ``name`` and ``name seen`` arrays."""
@@ -238,24 +232,7 @@ class _Job:
                 for side, value in column.scorer.score_all([passes[sweep] for sweep in sweeps]).items():
                     values[f"{column.name}.{side}" if side else column.name] = np.asarray(value, dtype=float)
         everything = np.ones(int(inside.sum()), dtype=bool)
-        return _spread(values, dict.fromkeys(values, everything), inside)
-
-
-def _spread(values: Arrays, seen: Arrays, inside: npt.NDArray[np.bool_]) -> Arrays:
-    """Arrays over all rows of a block from those over the rows of it that the run covers."""
-    arrays: Arrays = {}
-    for name, value in values.items():
-        arrays[name] = np.full(len(inside), np.nan)
-        arrays[name][inside] = value
-        arrays[f"{name} seen"] = np.zeros(len(inside), dtype=bool)
-        arrays[f"{name} seen"][inside] = seen[name]
-    return arrays
-
-
-def _table(ids: npt.NDArray[Any], labels: IntArray | None, data: Arrays) -> pa.Table:
-    columns = {"id": id_column(ids, "score")}
-    columns |= {name: pa.array(values) for name, values in data.items()}
-    return pa.table(columns if labels is None else columns | {"label": pa.array(labels)})
+        return spread(values, dict.fromkeys(values, everything), inside)
 
 
 def _identity(
@@ -304,35 +281,3 @@ def _request(
         "more": more,
     }
     return digest(json.dumps(content, sort_keys=True).encode(), size=16).hex()
-
-
-def _metadata(
-    columns: Sequence[Column], roles: dict[str, str], plans: Sequence[RunPlan], source: Source
-) -> dict[str, dict[str, Any]]:
-    """Meaning, parameters and provenance of every column of the table."""
-    metadata: dict[str, dict[str, Any]] = {}
-    for name, role in roles.items():
-        column = column_of(columns, name)
-        if role != "score":
-            metadata[name] = {"role": role, "parent": column.name}
-            continue
-        metadata[name] = {
-            "role": role,
-            "scorer": f"{type(column.scorer).__module__}:{type(column.scorer).__qualname__}",
-            "options": {f.name: getattr(column.scorer, f.name) for f in fields(column.scorer) if f.repr},
-            "meaning": column.scorer.meaning,
-            "steps": None if column.rule is None or isinstance(source, CorpusSource) else str(column.rule),
-            "view": plans[0].views[name],
-            "checkpoints": [
-                {
-                    "run": source.runs[plan.run],
-                    "step": sweep.step,
-                    "epoch": sweep.epoch,
-                    **source.describe(sweep),
-                }
-                for plan in plans
-                for sweep, readers in plan.sweeps
-                if column in readers
-            ],
-        }
-    return metadata
