@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -49,6 +49,12 @@ class Ledger:
         yield
         self.scorers.setdefault(name, Cost()).add(documents=documents, seconds=perf_counter() - started)
 
+    def add(self, more: Mapping[str, Any]) -> None:
+        """The costs of another ledger, as JSON."""
+        for kind, costs in (("signals", self.signals), ("scorers", self.scorers)):
+            for name, numbers in more.get(kind, {}).items():
+                costs.setdefault(name, Cost()).add(**numbers)
+
     def write(self, table: Path, request: str) -> None:
         """To ``<table>.costs.json``; what earlier, interrupted calls of the same request cost is added."""
         if not self.signals and not self.scorers:
@@ -56,10 +62,8 @@ class Ledger:
         path = ledger_path(table)
         known = json.loads(path.read_bytes()) if path.exists() else {}
         total = Ledger()
-        for ledger in (known if known.get("request") == request else {}, self.to_dict()):
-            for kind, costs in (("signals", total.signals), ("scorers", total.scorers)):
-                for name, numbers in ledger.get(kind, {}).items():
-                    costs.setdefault(name, Cost()).add(**numbers)
+        total.add(known if known.get("request") == request else {})
+        total.add(self.to_dict())
         write_atomic(path, to_json({"request": request, **total.to_dict()}, indent=1))
 
     def to_dict(self) -> dict[str, Any]:

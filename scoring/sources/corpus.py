@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,7 @@ class CorpusSource:
         self.ledger = Ledger()
         self._work: Path | None = None
         self._cache: ChunkCache | None = None
+        self._target_cache: ChunkCache | None = None
         self._target: dict[frozenset[Need], TargetDocuments] = {}
 
     def check_reads(self, names: Mapping[str, frozenset[str]]) -> None:
@@ -82,9 +84,18 @@ class CorpusSource:
     def keep_in(self, folder: Path) -> None:
         """From now on keep dear values of finished chunks in a folder, and take from it what is there."""
         self._work = folder
-        self._cache = ChunkCache(folder)
+        self._cache = self._target_cache = ChunkCache(folder)
         needs, self.providers = frozenset(self.providers), {}
         self.prepare(needs)
+
+    def over(self, examples: Examples, folder: Path) -> CorpusSource:
+        """Other examples with the same models and target, which stay loaded; costs count from 0.
+
+        Dear values of their finished chunks are kept in, and taken from, a folder of their own.
+        """
+        other = copy(self)
+        other.examples, other.ledger, other._cache = examples, Ledger(), ChunkCache(folder)
+        return other
 
     def passes(self, run: int, view: View, needs: frozenset[str] = frozenset()) -> Sequence[Pass]:
         """The one pass there is."""
@@ -148,10 +159,11 @@ class CorpusSource:
     def _values(self, need: Need, documents: Documents) -> tuple[Tensor, ...]:
         provider, cost = self.providers[need], self.ledger.signal(repr(need))
         started = perf_counter()
-        if self._cache is None:
+        cache = self._target_cache if documents.examples is self.target else self._cache
+        if cache is None:
             values, computed = provider.values(documents), True
         else:
-            values, computed = self._cache.values(provider, documents)
+            values, computed = cache.values(provider, documents)
         if computed:
             spent = provider.spent(documents, values)
             cost.add(documents=len(documents), seconds=perf_counter() - started, **spent)
