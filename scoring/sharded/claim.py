@@ -12,6 +12,8 @@ from scoring.errors import InputError
 from scoring.files import write_json
 
 HEAD = "request.json"
+FINISHED = ("pieces", "table", "looks", "kept")
+"""Folders of what is worth keeping."""
 
 
 def parts_of(out: Path) -> Path:
@@ -45,7 +47,7 @@ def is_unfinished(parts: Path, request: str) -> bool:
 
 def _done(parts: Path) -> bool:
     """Whether any piece or shard is finished: a mistake that showed at once leaves nothing worth keeping."""
-    return any(path.is_file() for name in ("pieces", "table") for path in (parts / name).rglob("*"))
+    return any(path.is_file() for name in FINISHED for path in (parts / name).rglob("*"))
 
 
 def _request_of(parts: Path) -> str | None:

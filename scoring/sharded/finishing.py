@@ -17,7 +17,10 @@ from scoring.errors import InputError
 from scoring.files import write_atomic
 from scoring.manifest import FORMAT, KEY, parquet_writer, parse_manifest
 from scoring.merging import add_fingerprints, different
+from scoring.plan import Column
+from scoring.review import Tally, add_tallies, review
 from scoring.sharded.claim import put_in_place
+from scoring.sharded.costs import write_costs
 from scoring.table_files import KIND
 
 OWNER = "score"
@@ -46,9 +49,16 @@ def check_finished(path: Path, max_failures: int | float | None) -> None:
 
 
 def make_manifest(
-    data: ShardedData, shards: Sequence[dict[str, Any]], request: str, max_failures: int | float | None
-) -> dict[str, Any]:
-    """The manifest of the whole table, unless too many rows failed."""
+    data: ShardedData,
+    shards: Sequence[dict[str, Any]],
+    asked: Sequence[Column],
+    request: str,
+    max_failures: int | float | None,
+) -> tuple[dict[str, Any], list[str]]:
+    """The manifest of the whole table, unless too many rows failed; and the columns that should have values and do not.
+
+    What scorers say of the values stands in it, and their warnings are given.
+    """
     rows, failed, held_out = (
         sum(each["summary"][key] for each in shards) for key in ("rows", "failed", "held_out")
     )
@@ -85,8 +95,10 @@ def make_manifest(
     }
     files = [{"file": each["summary"]["sidecar"], "rows": each["summary"]["rows"]} for each in shards]
     sizes = {shard.sidecar: {"shard": shard.name, "bytes": shard.bytes} for shard in data.shards}
-    return {
-        "columns": columns,
+    tallies = add_tallies([numbers(each["summary"]["tallies"]) for each in scored])
+    empty = set.intersection(*(set(each["summary"]["unknown"]) for each in scored))
+    manifest = {
+        "columns": review(asked, tallies, columns),
         "info": info,
         "format": FORMAT,
         "kind": KIND,
@@ -94,6 +106,12 @@ def make_manifest(
             ({**each, **sizes[each["file"]]} for each in files), key=lambda each: str(each["file"])
         ),
     }
+    return manifest, sorted(empty)
+
+
+def numbers(tallies: dict[str, dict[str, Any]]) -> dict[str, Tally]:
+    """As they were before they became JSON, which has no infinity."""
+    return {name: {key: float(value) for key, value in each.items()} for name, each in tallies.items()}
 
 
 def finish(out: Path, parts: Path, manifest: str, _: str) -> None:
@@ -104,15 +122,15 @@ def finish(out: Path, parts: Path, manifest: str, _: str) -> None:
     found = json.loads(manifest)
     filled = next(each["file"] for each in found["shards"] if each["rows"])
     schema = pq.read_schema(table / filled)
+    columns = parse_manifest(schema.metadata[KEY], OWNER, table)["columns"]
     for shard in found["shards"]:
         if not shard["rows"]:
             own = parse_manifest(pq.read_schema(table / shard["file"]).metadata[KEY], OWNER, table)
-            with parquet_writer(
-                table / shard["file"], schema, KIND, {**own, "columns": found["columns"]}
-            ) as writer:
+            with parquet_writer(table / shard["file"], schema, KIND, {**own, "columns": columns}) as writer:
                 writer.write_table(schema.remove_metadata().empty_table())
     write_atomic(table / LETTERS_FILE, partial(_join, sorted((parts / "letters").glob("*.parquet"))))
     write_atomic(table / "manifest.json", manifest.encode() + b"\n")
+    write_costs(out, parts / "costs", found["info"]["request"])
     put_in_place(table, out)
 
 

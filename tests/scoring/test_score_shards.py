@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from references.sharded_worlds import LABELS, contents, corpus, jsonl, rows, trained, write_shard
 
+import scoring.sharded.origin as origin
 import scoring.sharded.worker as worker
 from scoring.checkpoints import RunDirectory
 from scoring.data.shards import find_shards
@@ -25,6 +26,7 @@ from scoring.examples import Examples
 from scoring.run import score
 from scoring.score_shards import score_shards
 from scoring.sharded.duplicates import IdHashes
+from scoring.sources.loaded_models import LoadedModels
 from scoring.table import ScoreTable
 from training.run import train
 
@@ -365,7 +367,7 @@ class TestEngines:
             return load(self, checkpoint, *arguments, **options)
 
         monkeypatch.setattr(RunDirectory, "load", counted)
-        monkeypatch.setattr(worker, "_models", worker.LoadedModels())
+        monkeypatch.setattr(origin, "_models", LoadedModels())
         run(tmp_path / "in", tmp_path / "out", scorers="loss@mean,el2n@last")
         assert len(loads) == len(set(loads)) == 2
 
