@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from scoring.errors import InputError, bad_value, missing_extra
+from scoring.errors import InputError, bad_value, missing_extra, name_some
 from scoring.networks import architectures
 from scoring.networks.input_statistics import pixel_statistics
 from scoring.networks.inputs import Inputs, ProcessorInputs
@@ -182,10 +182,19 @@ def load_language_model(
     encoder_decoder = bool(load_config(path, trust_remote_code).is_encoder_decoder)
     auto: Any = AutoModelForSeq2SeqLM if encoder_decoder else AutoModelForCausalLM
     with _explained(path, "a language model", trust_remote_code), quiet():
-        network: PreTrainedModel = auto.from_pretrained(
-            path, dtype=dtype, trust_remote_code=trust_remote_code, local_files_only=_local(path)
+        network, report = auto.from_pretrained(
+            path,
+            dtype=dtype,
+            trust_remote_code=trust_remote_code,
+            local_files_only=_local(path),
+            output_loading_info=True,
         )
-        return network.eval()
+    if lacking := sorted(str(name) for name in report["missing_keys"]):
+        raise InputError(
+            f"model {str(path)!r} does not load as a language model: its files lack {name_some(lacking)}."
+        )
+    found: PreTrainedModel = network.eval()
+    return found
 
 
 def weights_digest(path: str | Path, config: PreTrainedConfig) -> str:
