@@ -131,9 +131,12 @@ class TransformersBackend:
                         if tokens[:-1] == begun:
                             found_BT = log_probs_BTV[:, range(len(tokens)), list(tokens)]
                             joint_B = found_BT.sum(dim=1).cpu().numpy()
-                            logs_P2[rows, column] = np.logaddexp(logs_P2[rows, column], joint_B)
+                            with np.errstate(invalid="ignore"):  # NaN stays NaN
+                                logs_P2[rows, column] = np.logaddexp(logs_P2[rows, column], joint_B)
             read_P += lengths_P
-        return [Answer(*logs, read) for logs, read in zip(logs_P2.tolist(), read_P.tolist(), strict=True)]
+        return [
+            Answer(yes, no, read) for (yes, no), read in zip(logs_P2.tolist(), read_P.tolist(), strict=True)
+        ]
 
     def _batches(self, lengths_P: IntArray) -> list[IntArray]:
         """Batches by length; of equal lengths only, where the model reads padding."""
