@@ -44,7 +44,7 @@ class DSIR(DocumentScorer):
 
     ngrams: int = 2
     buckets: int = 10_000
-    normalize: bool = False
+    length_normalized: bool = False
     laplace: float = 0.0
     raw: FloatArray | None = field(default=None, repr=False, compare=False)
     """Counts of the corpus in every bucket, (buckets,), once fitted."""
@@ -76,7 +76,7 @@ class DSIR(DocumentScorer):
         return replace(self, raw=sums["counts"].double().numpy())
 
     def outputs(self, signals: Signals) -> Outputs:
-        """log w, divided by the number of n-grams if ``normalize``; and that number."""
+        """log w, divided by the number of n-grams if ``length_normalized``; and that number."""
         assert self.raw is not None and signals.target_documents is not None
         target = signals.target_documents
         key = ("dsir", self.ngrams, self.buckets)
@@ -85,7 +85,7 @@ class DSIR(DocumentScorer):
         counts_BK = count_buckets(signals.texts_B, self.ngrams, self.buckets)
         ngrams_B = np.asarray(counts_BK.sum(axis=1), dtype=np.float64).ravel()
         values_B = np.where(ngrams_B > 0, counts_BK @ gain, np.nan)
-        if self.normalize:
+        if self.length_normalized:
             values_B = values_B / np.maximum(ngrams_B, 1)
         return {"": torch.from_numpy(values_B), "ngrams": torch.from_numpy(ngrams_B)}
 

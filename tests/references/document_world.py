@@ -25,7 +25,7 @@ REQUESTS: dict[str, str] = {}
 ON_PAIRS: set[str] = set()
 """Names that read a prompt and a response."""
 
-MAY_BE_NAN: set[str] = {"dsir", "dsir:length-normalized"}
+MAY_BE_NAN: set[str] = {"dsir", "dsir:length-normalized", "quality_classifier"}
 """Names whose score is NaN for documents without text, as their docstrings say."""
 
 SEA = "the sea was calm and a small boat lay by the old stone wall while two men sold fresh fish to people"
