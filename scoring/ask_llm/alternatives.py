@@ -13,6 +13,8 @@ Alternatives = Sequence[tuple[str, float]]
 
 _BLANKS = "▁Ġ "
 """What a vocabulary has for the blank before a word, where a server does not decode."""
+ROUNDING = 1e-7
+"""What probabilities that were told in single precision may lack of 1 together."""
 
 
 def alternatives(reply: Any) -> Alternatives | None:
@@ -41,10 +43,11 @@ def alternatives(reply: Any) -> Alternatives | None:
 def log_mass(found: Alternatives, answer: str) -> float:
     """ln of the probability of all spellings of ``answer`` (``yes``, ``no``) among the alternatives.
 
-    Where no spelling is among them, all that is known is that none is likelier than the least likely alternative, nor
-    than what the alternatives leave over: the smaller of the two is given, an upper bound, finite so that ratios and
-    ranks stay defined. Spellings that are absent while others are there count as 0, and so does a word that takes
-    several tokens, which one position cannot tell.
+    Where no spelling is among them, each is at most as likely as the least likely alternative, and as what the k
+    alternatives leave over; the smaller of the two, never above 1/(k+1), stands for the word. So ratios and ranks stay
+    defined, where 0 would make them infinite, and what is not shown seems too likely rather than not likely enough.
+    Spellings that are absent while others are there count as 0, and so does a word that takes several tokens, which
+    one position cannot tell.
     """
     words = {spelling.strip() for spelling in SPELLINGS[answer]}
     values = [value for token, value in found if token.lstrip(_BLANKS) in words]
@@ -52,4 +55,4 @@ def log_mass(found: Alternatives, answer: str) -> float:
         return min(0.0, math.log(math.fsum(math.exp(value - max(values)) for value in values)) + max(values))
     least = min(value for _, value in found)
     rest = 1.0 - math.fsum(math.exp(value) for _, value in found)
-    return min(least, math.log(rest)) if rest > 1e-6 else least  # below, the rest is rounding
+    return min(least, math.log(max(rest, ROUNDING)))

@@ -43,9 +43,9 @@ class ServerBackend:
     """A model behind an address.
 
     The values are those of a model by its name: what weights a server has under it, in what precision, cannot be
-    checked from here, nor whether they stay the same. Its alternatives are the k likeliest tokens, so a spelling that
-    is not among them is known only by a bound (``scoring.ask_llm.alternatives.log_mass``); the mass on yes and no is
-    then too high by 2/k at most.
+    checked from here, nor whether they stay the same. Its alternatives are the k likeliest tokens; a word that is not
+    among them seems as likely as ``scoring.ask_llm.alternatives.log_mass`` says, so that the mass on yes and no
+    together is too high by 2/(k+1) at most: by .1 where there are 20.
 
     The address may end with ``/chat/completions`` or ``/completions``, else the first of them that gives logprobs is
     taken. It is no part of the description, so a job can go on at another one.
