@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -38,8 +39,8 @@ class MinHashProvider:
         return cls(need)
 
     def describe(self) -> dict[str, object]:
-        """The options of the need; what decides a minhash is stated by ``scoring.duplicates.signatures``."""
-        return {"minhashes": asdict(self.need)}
+        """The options of the need, and the version of the package that hashes."""
+        return {"minhashes": asdict(self.need), "rensa": version("rensa")}
 
     def values(self, documents: Documents) -> tuple[Tensor, ...]:
         """The signatures, (B, P)."""

@@ -33,7 +33,8 @@ def minhashes(shingles: Shingles, permutations: int, seed: int) -> npt.NDArray[n
     """The least hash of a text's shingles under each of P permutations that follow from the seed, (B, P).
 
     Two texts agree in an entry with the probability of their Jaccard index J, so the share of equal entries estimates J
-    with a standard error of about sqrt(J (1 - J) / P).
+    with a standard error of at most about sqrt(J (1 - J) / P): it reaches that for sets of thousands and is a quarter
+    less for sets of fifty.
 
     Raises:
         MissingExtraError: rensa is not installed.

@@ -41,9 +41,9 @@ class MinhashDuplicates(CollectiveScorer):
 
     Broder 1997. Texts become sets of ``n`` words (or characters, ``shingle="char"``) as in the strategy
     ``minhash_dedup``, and sets become ``permutations`` minhashes (package rensa). The similarity is the share of
-    minhashes that two documents have in common, whose standard error is about sqrt(J (1 - J) / permutations), .035 at
-    J = .8 and the defaults. Texts themselves are not compared: this is ``minhash_dedup(verify=False)`` at the same
-    seed, and ``kept`` marks the rows that it keeps.
+    minhashes that two documents have in common, whose standard error is at most about
+    sqrt(J (1 - J) / permutations), .035 at J = .8 and the defaults. Texts themselves are not compared: this is
+    ``minhash_dedup(verify=False)`` at the same seed, and ``kept`` marks the rows that it keeps.
 
     Documents are taken in the order of hash(seed, id). ``greedy`` (default): one whose similarity to a kept one reaches
     ``threshold`` is no longer kept and belongs to the group of the most similar. ``components``, which is common
