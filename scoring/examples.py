@@ -19,7 +19,7 @@ from scoring.data.readers import open_source
 from scoring.data.schema import OWNER, Kind, Schema, choose
 from scoring.data.splits import Opened, choose_split
 from scoring.errors import InputError, bad_value, name_some
-from scoring.hashing import combine, fingerprint, hash_ids
+from scoring.hashing import UInt64Array, combine, fingerprint, hash_ids
 
 _Content = TypeVar("_Content", Texts, Numbers, Images)
 
@@ -218,8 +218,12 @@ class Examples:
 
     def content_fingerprint(self, rows: npt.NDArray[np.int64]) -> str:
         """Hex digest of the set of (id, input) of some rows, whatever their labels and order."""
+        return fingerprint(combine(hash_ids(self.ids[rows]), self.content_hashes(rows)))
+
+    def content_hashes(self, rows: npt.NDArray[np.int64]) -> UInt64Array:
+        """The first 64 bits of the digest of the input of some rows, (B,) uint64."""
         places = rows if self._rows is None else self._rows[rows]
-        return fingerprint(combine(hash_ids(self.ids[rows]), self._loaded.content_hashes[places]))
+        return self._loaded.content_hashes[places]
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -34,7 +34,7 @@ class Parts:
     deleted. With ``out=None`` nothing is kept, and nothing is written before the first piece is there.
     """
 
-    def __init__(self, out: Path | None, request: str, overwrite: bool = False) -> None:
+    def __init__(self, out: Path | None, request: str, overwrite: bool = False, owner: str = "score") -> None:
         self.request = request
         self.folder = None if out is None else _folder(out)
         if self.folder is None:
@@ -43,7 +43,7 @@ class Parts:
         known = json.loads(head.read_bytes())["request"] if head.exists() else None
         if known not in (None, request) and self._finished() and not overwrite:
             raise OutputTakenError(
-                f"score: {str(self.folder)!r} holds the unfinished work of a different call; "
+                f"{owner}: {str(self.folder)!r} holds the unfinished work of a different call; "
                 "repeat that call to finish it, choose another out, or overwrite."
             )
         if known != request:
@@ -96,7 +96,10 @@ def remove_parts(out: Path) -> None:
     """Delete all pieces of ``out``, and what a killed process left half-written: the output is complete."""
     shutil.rmtree(_folder(out), ignore_errors=True)
     for left in out.parent.glob(f".{glob.escape(out.name)}.*.tmp"):
-        left.unlink(missing_ok=True)
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
 
 
 def _folder(out: Path) -> Path:

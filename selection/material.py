@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scoring.embeddings.store import EmbeddingStore
 from scoring.errors import InputError, bad_value, name_some, unknown_name
 from scoring.ids import check_unique, find_rows, id_column
 from scoring.table import ScoreTable
@@ -59,16 +60,21 @@ def size_refusal(name: str, value: float, ids: Sequence[object], count: int) -> 
 def read_embeddings(given: npt.ArrayLike | str | Path | None, table: ScoreTable) -> npt.NDArray[Any]:
     """Vectors of all rows of the table, in its order, (N, D) of a float type; ``.npy`` files are memory-mapped.
 
+    A folder that ``scoring.embeddings`` wrote, and a Parquet file, are matched by id; other files and arrays are in the
+    order of the table.
+
     Raises:
         InputError: none given, another number of rows, ids that are missing, or values that are not finite.
     """
     if given is None:
         raise InputError(
             f"{OWNER}: embeddings must be given for this strategy: an array (N, D) in the order of the table, "
-            "a .npy file, or a Parquet file with the columns 'id' and 'embedding'."
+            "a .npy file, a Parquet file with the columns 'id' and 'embedding', or a folder that `tamis embed` wrote."
         )
     if isinstance(given, (str, Path)):
         path = Path(given)
+        if path.is_dir():
+            return EmbeddingStore.open(path, OWNER).in_order_of(table.ids)
         if not path.is_file():
             raise FileNotFoundError(f"{OWNER}: no embeddings at {str(path)!r}.")
         if path.suffix == ".parquet":

@@ -209,6 +209,33 @@ def weights_digest(path: str | Path, config: PreTrainedConfig) -> str:
     return state.hexdigest()
 
 
+def load_base_network(
+    path: str | Path, *, trust_remote_code: bool = False
+) -> tuple[PreTrainedModel, frozenset[str]]:
+    """The network of a folder or hub name without a head, of an encoder-decoder its encoder, in evaluation mode.
+
+    Also the names of its weights that the files lack; transformers draws these at random.
+    """
+    from transformers import AutoModel, AutoModelForTextEncoding
+
+    config = load_config(path, trust_remote_code)
+    alone = config.model_type in ("t5", "mt5", "umt5")
+    auto: Any = AutoModelForTextEncoding if alone else AutoModel
+    with _explained(path, "a model", trust_remote_code), quiet():
+        network, report = auto.from_pretrained(
+            path,
+            dtype=torch.float32,
+            trust_remote_code=trust_remote_code,
+            local_files_only=_local(path),
+            output_loading_info=True,
+        )
+    missing = frozenset(str(name) for name in report["missing_keys"])
+    if config.is_encoder_decoder and not alone:
+        network = network.get_encoder()
+        missing = frozenset(name for name in missing if "decoder." not in name)
+    return network.eval(), missing
+
+
 def load_tokenizer(path: str | Path, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
     """The tokenizer of a folder or hub name."""
     from transformers import AutoTokenizer
