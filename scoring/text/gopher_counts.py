@@ -95,7 +95,7 @@ def gopher_counts(text: str, stop_words: Sequence[str] = STOP_WORDS) -> dict[str
         "lines_per_word": _over(len(lines), len(runs)),
     }
     for n in (2, 3, 4):
-        found[f"top_{n}gram"] = min(1.0, _over(top_ngram_characters(runs, n), len(text)))
+        found[f"top_{n}gram"] = _over(min(top_ngram_characters(runs, n), len(text)), len(text))
     some = True
     for n in range(5, 11):
         # without a repeated n-gram there is no longer one
