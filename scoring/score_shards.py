@@ -86,7 +86,8 @@ def score_shards(
             listed in ``dead_letters.jsonl`` (shard, row, id, error) and absent from the table, which says so in
             ``info``: ``coverage``, ``dead_letters``, ``num_examples``.
         tokens: Whether text gets a column ``tokens`` beside ``bytes``, for budgets; by default if the model has a
-            tokenizer (without a source: the model ``lm``, if it is a folder). All tokens count, also those beyond what the model reads, without special tokens.
+            tokenizer (without a source: the model ``lm``, if it is a folder). All tokens count, also those beyond what
+            the model reads, without special tokens.
         per_run, order: As for ``score``.
         source_options: ``model``, ``device``, ``precision``, ``batch_size``, ``max_tokens``, ``target``, ``reference``.
             Without a source those of ``CorpusModels``, and ``target``: examples, or what ``Examples.load`` takes.
