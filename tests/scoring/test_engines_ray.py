@@ -14,13 +14,15 @@ import pytest
 from references import engine_tasks
 from references.engine_contract import check_engine, hit_ctrl_c, tasks_for, wait_for_end
 from references.engine_jobs import KillsWorkers, run_jobs
-from references.sharded_worlds import corpus, trained
+from references.looking_scorers import Outlying
+from references.sharded_worlds import contents, corpus, trained
 
 from scoring.engines.local import Local
 from scoring.engines.ray_cluster import Ray
 from scoring.engines.stages import run_stage
 from scoring.engines.task_errors import TaskError
 from scoring.errors import InputError
+from scoring.score_shards import score_shards
 
 if os.environ.get("CI") != "true":
     pytest.importorskip("ray")
@@ -200,6 +202,24 @@ def test_scoring_and_selection_give_the_same_bytes(engine: Ray, tmp_path: Path) 
 
     assert run_jobs(tmp_path / "data", trained(), tmp_path / "ray", killing) == alone
     assert len(list(marks.glob("*/*"))) == 2 + 2 + 2
+
+
+@pytest.mark.filterwarnings("ignore:.*:UserWarning")
+def test_looks_at_all_shards_give_the_same_bytes(engine: Ray, tmp_path: Path) -> None:
+    """Documents, two looks, and a worker that dies in each stage."""
+    corpus(tmp_path / "data")
+    stages = ("look-001", "merge-001", "look-002", "score", "finish")
+    for name, runner in (("one", Local()), ("two", KillsWorkers(engine, tmp_path / "marks", stages))):
+        score_shards(
+            tmp_path / "data",
+            [Outlying(), "length"],
+            out=tmp_path / name,
+            id="key",
+            piece_rows=8,
+            engine=runner,
+        )
+    assert contents(tmp_path / "two") == contents(tmp_path / "one")
+    assert len(list((tmp_path / "marks").iterdir())) == len(stages)
 
 
 def test_cells_have_the_same_weights_as_in_this_process(
