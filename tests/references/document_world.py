@@ -16,16 +16,30 @@ from scoring.needs import OF_DOCUMENTS
 ENTRIES = [n for n in sorted(SCORERS) if make_scorer(n).needs & OF_DOCUMENTS]
 """Scorers of documents."""
 
-ALSO_OF_DOCUMENTS: list[str] = []
+ALSO_OF_DOCUMENTS: list[str] = ["loss", "reducible_loss"]
 """Scorers of runs that a corpus gives signals for, too."""
 
-REQUESTS: dict[str, str] = {}
+REQUESTS: dict[str, str] = {"perplexity:qurating": "perplexity:qurating(window=64)"}
 """Name -> request with options that suit the small world, where the bare name does not."""
 
-ON_PAIRS: set[str] = set()
+ON_PAIRS: set[str] = {"ifd", "ifd:loss", "perplexity:data-juicer", "perplexity:response"}
 """Names that read a prompt and a response."""
 
-MAY_BE_NAN: set[str] = {"dsir", "dsir:length-normalized", "quality_classifier"}
+MAY_BE_NAN: set[str] = {
+    "concept_frequency",
+    "dsir",
+    "dsir:length-normalized",
+    "ifd",
+    "ifd:loss",
+    "loss",
+    "perplexity",
+    "perplexity:data-juicer",
+    "perplexity:qurating",
+    "perplexity:response",
+    "perplexity:sachdeva2024",
+    "quality_classifier",
+    "reducible_loss",
+}
 """Names whose score is NaN for documents without text, as their docstrings say."""
 
 SEA = "the sea was calm and a small boat lay by the old stone wall while two men sold fresh fish to people"
