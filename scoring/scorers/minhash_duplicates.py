@@ -56,7 +56,10 @@ class MinhashDuplicates(CollectiveScorer):
     alike one has a low value: those with the lowest values, taken together, hold few duplicates.
 
     Beside it: ``group`` (a whole number that all of a group share, that of no other), ``kept`` (1 for the one document
-    of a group that stays, 0 for others), ``group_size``. Documents without words are duplicates of each other.
+    of a group that stays, 0 for others), ``group_size``. A greedy group is a kept document and those that yield to it,
+    so two that are alike may yield to different ones; where all that are linked have to stay together, as in a split
+    of the data, take ``components``. Documents without words are duplicates of each other. ``threshold=1.0`` finds
+    equal sets: texts that are equal but for their form, and those that repeat the same n-grams.
 
     Memory: 8 bytes per row and band, 16 per bucket that a row shares; signatures stay on disk.
     """
