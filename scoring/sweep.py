@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
 import torch
@@ -13,6 +14,7 @@ from scoring.plan import Column, RunPlan, needs_of
 from scoring.progress import Advance, progress
 from scoring.scorer import Row, Scorer
 from scoring.signals import Signals
+from scoring.sources.corpus import CorpusSource
 from scoring.sources.source import IntArray, Pass, Source
 
 Order = Literal["checkpoints", "data"]
@@ -67,8 +69,9 @@ def fit_sums(
     needs = frozenset[Need]().union(*(scorer.reads for scorer in scorers.values()))
     for _, signals in source.read(sweep, needs, rows):
         for key, scorer in scorers.items():
-            more = scorer.fit(signals)
-            sums[key] = scorer.merge(sums[key], more) if key in sums else more
+            with _timed(source, key[0], 0):
+                more = scorer.fit(signals)
+                sums[key] = scorer.merge(sums[key], more) if key in sums else more
         advance(len(signals))
     return sums
 
@@ -112,13 +115,19 @@ def sweep_block(
     for sweep, readers, positions, signals in _visits(source, plan, rows, order):
         index = torch.from_numpy(positions)
         for column in readers:
-            states[column.name].step(index, signals, scorers[column.name, sweep])
+            with _timed(source, column.name, len(signals)):
+                states[column.name].step(index, signals, scorers[column.name, sweep])
             seen[column.name][index] = True
         advance(len(signals))
     finals = {name: state.final(len(rows)) for name, state in states.items()}
     values = {output: tensor for outputs in finals.values() for output, tensor in outputs.items()}
     used = sum(state.bytes for state in states.values())
     return values, {output: seen[name] for name, outputs in finals.items() for output in outputs}, used
+
+
+def _timed(source: Source, column: str, documents: int) -> AbstractContextManager[None]:
+    """Time of a scorer's own arithmetic, for sources that keep a ledger."""
+    return source.ledger.scorer(column, documents) if isinstance(source, CorpusSource) else nullcontext()
 
 
 class _RowStates:
