@@ -217,7 +217,7 @@ def score(
             "max_failures": failures(max_failures), "show_progress": not quiet,
         }  # fmt: skip
         if of_documents:
-            settings |= models | _target(target, target_split, data, columns, None)
+            settings |= models | _target(target, target_split, data, columns, None, True)
         else:
             settings |= {"per_run": per_run, "model": model, "batch_size": batch_size}
         assert data is not None
@@ -242,7 +242,7 @@ def score(
     assert examples
     settings |= given({"reference": reference, "null": null}) | common
     names = None if of_documents else examples.label_names or None
-    settings |= _target(target, target_split, data, columns, names)
+    settings |= _target(target, target_split, data, columns, names, of_documents)
     if of_documents:
         if estimate:
             _estimate(
@@ -301,12 +301,18 @@ def _target(
     data: str | None,
     columns: dict[str, Any],
     label_names: Sequence[str] | None,
+    of_documents: bool,
 ) -> dict[str, Any]:
     """The target's examples as a keyword, if there is a target."""
     if not (target or split):
         return {}
     assert data is not None
+    from scoring.data.readers import open_source
+
     try:
+        if of_documents:  # from elsewhere, so only what it has of the columns
+            there = open_source(target or data, split).columns.names
+            columns = {name: column if column in there else None for name, column in columns.items()}
         return {"target": load_data(target or data, split=split, label_names=label_names, **columns)}
     except (InputError, FileNotFoundError) as error:
         raise InputError(f"tamis score: --target {target or data}: {error}") from None
