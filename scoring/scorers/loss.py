@@ -19,6 +19,9 @@ class Loss(Scorer):
     From logits by log-softmax, so p_y = 0 in floating point keeps a finite loss. The ranking is that of 1 - p_y. The
     loss at the end of training is the score of Zheng et al. 2023; its mean over training (``loss@mean``) that of Kwok
     et al. 2024, section 3.
+
+    Of documents, scored with a language model and no run: their mean nats per token, the logarithm of ``perplexity``.
+    NaN for a document of which no token is predicted.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"losses"})

@@ -23,6 +23,13 @@ class ReducibleLoss(Scorer):
 
     The paper computes it for every batch while training goes on; the value here is its mean over the checkpoints, since
     at the end of training next to nothing is left to learn. NaN where a loss is NaN, or both are infinite.
+
+    Of documents, without runs: nats under the language model ``lm`` minus those under ``reference``, a better one,
+    both per token of ``lm``, so that tokenizers may differ. What a small model still can learn (rare facts)
+    is high; what no model predicts (random strings) has a high loss under both and is near 0, though plain ``loss``
+    ranks it first (Ahdritz et al. 2024 tell the two kinds of tokens apart). NaN where no token is predicted; where only
+    one of two tokenizers has a begin token, the first token counts under that model alone.
+    ``scoring.language_models.write_token_losses`` writes it per token.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"losses", "reference_losses"})

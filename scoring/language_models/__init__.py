@@ -1,0 +1,1 @@
+"""What language models make of texts: negative log-likelihoods per document and per token."""
