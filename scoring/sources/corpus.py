@@ -73,7 +73,7 @@ class CorpusSource:
 
     def prepare(self, needs: frozenset[Need]) -> None:
         """Make the providers of all needs, so that what is missing is told before anything is computed."""
-        for need in sorted(_expanded(needs), key=repr):
+        for need in sorted(expanded(needs), key=repr):
             if kind_of(need) in PROVIDERS and need not in self.providers:
                 self.providers[need] = make_provider(need, self.models, self._work)
         if "target_documents" in needs and self.target is None:
@@ -114,7 +114,7 @@ class CorpusSource:
 
     def read(self, sweep: Pass, needs: frozenset[Need], rows: IntArray) -> Iterator[tuple[IntArray, Signals]]:
         """Chunk by chunk, in the order of ``rows``."""
-        needs = _expanded(needs)
+        needs = expanded(needs)
         self.prepare(needs)
         target = self._target_documents(needs) if "target_documents" in needs else None
         for start in range(0, len(rows), CHUNK_ROWS):
@@ -193,7 +193,7 @@ class CorpusSource:
         return self._target[needs]
 
 
-def _expanded(needs: frozenset[Need]) -> frozenset[Need]:
+def expanded(needs: frozenset[Need]) -> frozenset[Need]:
     """Losses of documents are their nats per token."""
     more: set[Need] = set()
     if "losses" in needs or "reference_losses" in needs:

@@ -16,12 +16,15 @@ class CountedTokens:
     keeps: ClassVar[bool] = True
     flops_per_token: ClassVar[float] = 1000.0
 
+    def __init__(self, need: Need) -> None:
+        self.need = need
+
     @classmethod
     def of(cls, need: Need, models: CorpusModels, work: Path | None) -> Self:
-        return cls()
+        return cls(need)
 
     def describe(self) -> dict[str, object]:
-        return {}
+        return {"need": repr(self.need)}
 
     def values(self, documents: Documents) -> tuple[Tensor, ...]:
         return tuple(torch.zeros(len(documents), dtype=torch.float64) for _ in range(4))
