@@ -23,8 +23,9 @@ from scoring.manifest import check_kind, parse_manifest, to_json
 from scoring.scorer import Scorer
 from scoring.sharded.asked import check_options, choose_layout, make_job, make_origin, token_counter
 from scoring.sharded.claim import claim, is_unfinished, parts_of
+from scoring.sharded.collective import add_columns, collective, described, in_order, score_together
 from scoring.sharded.duplicates import IdHashes
-from scoring.sharded.finishing import check_finished, finish, make_manifest
+from scoring.sharded.finishing import check_failures, check_finished, finish, make_manifest, numbers
 from scoring.sharded.looks import look, merge_look, still_looking
 from scoring.sharded.worker import score_shard
 from scoring.sweep import ORDERS, Order
@@ -66,7 +67,9 @@ def score_shards(
     Args:
         data: Anything that ``scoring.data.shards.find_shards`` takes: folders, globs, URLs, ``datasets.Dataset`` ...
         scorers: Names or scorer objects, as for ``score``. Those that fit look at all shards first, once or several
-            times. Those that compare all rows at once (collective ones, those that normalize) are refused.
+            times. Collective scorers of documents get the signals of all rows at once, in one task on one machine,
+            which holds all ids, their columns, and what the scorer itself takes; the signals lie on disk twice.
+            Collective scorers of runs, and those that normalize, are refused.
         source: Run directory, folder of runs, Hugging Face model folder or Trainer output. Signals come from its
             checkpoints; what was recorded while training belongs to the training data. None for scores of the documents
             themselves (density, perplexity, ask_llm ...).
@@ -162,11 +165,21 @@ def score_shards(
             job = replace(job, looks=number)
         results = stage("score", partial(score_shard, job), tasks)
         summaries = [json.loads(str(result["summary"])) for result in results]
-        manifest, empty = make_manifest(found, summaries, job.columns, job.request, max_failures)
+        check_failures(summaries, max_failures)
         if layout.id is not None:
             hashes = IdHashes(folder / "hashes", folder / "table")
             rows = sum(each["summary"]["rows"] for each in summaries)
             quiet("ids", hashes.check, hashes.buckets(rows), what="checking ids")
+        tallies = {}
+        if collective(job):
+            places = in_order(summaries)
+            (together,) = stage("together", partial(score_together, job), [{"shards": places}])
+            columns = described(job, job.origin.probe(probe, job.columns), json.loads(str(together["roles"])))
+            quiet("add", partial(add_columns, job, columns), places, what="scoring")
+            for each in summaries:
+                each["columns"] |= columns
+            tallies = numbers(json.loads(str(together["tallies"])))
+        manifest, empty = make_manifest(found, summaries, job.columns, job.request, tallies)
         write = partial(finish, path, folder, to_json(manifest, indent=1).decode())
         quiet("finish", write, ["finish"], what="scoring")
     warn_without_values(empty)

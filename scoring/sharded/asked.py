@@ -119,7 +119,7 @@ def make_job(
         **settings,
     )
     columns = job.columns
-    _check_scorers(columns)
+    _check_scorers(columns, origin)
     source = origin.probe(probe, columns)
     plans = job.plans(source)
     request = _digest(
@@ -151,9 +151,10 @@ def token_counter(
     return counter
 
 
-def _check_scorers(columns: Sequence[Column]) -> None:
+def _check_scorers(columns: Sequence[Column], origin: Origin) -> None:
     for column in columns:
-        if column.collective or column.scorer.normalizes:
+        together = column.collective and not isinstance(origin, FromDocuments)
+        if together or column.scorer.normalizes:
             raise InputError(
                 f"score: scorer {column.name!r} compares all rows with each other, so it cannot be scored shard by "
                 "shard; score the data as a whole."

@@ -12,7 +12,7 @@ from scoring.errors import InputError
 from scoring.files import write_json
 
 HEAD = "request.json"
-FINISHED = ("pieces", "table", "looks", "kept")
+FINISHED = ("pieces", "table", "looks", "kept", "work")
 """Folders of what is worth keeping."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,17 +48,8 @@ def check_finished(path: Path, max_failures: int | float | None) -> None:
         )
 
 
-def make_manifest(
-    data: ShardedData,
-    shards: Sequence[dict[str, Any]],
-    asked: Sequence[Column],
-    request: str,
-    max_failures: int | float | None,
-) -> tuple[dict[str, Any], list[str]]:
-    """The manifest of the whole table, unless too many rows failed; and the columns that should have values and do not.
-
-    What scorers say of the values stands in it, and their warnings are given.
-    """
+def check_failures(shards: Sequence[dict[str, Any]], max_failures: int | float | None) -> None:
+    """Refuse to go on if too many rows failed, or none was scored."""
     rows, failed, held_out = (
         sum(each["summary"][key] for each in shards) for key in ("rows", "failed", "held_out")
     )
@@ -75,7 +66,25 @@ def make_manifest(
         raise InputError(
             f"score: {limit}{f' ({told})' if told else ''}; mend the data, or raise max_failures."
         )
-    scored = [each for each in shards if each["columns"]]
+
+
+def make_manifest(
+    data: ShardedData,
+    shards: Sequence[dict[str, Any]],
+    asked: Sequence[Column],
+    request: str,
+    tallies: Mapping[str, Tally],
+) -> tuple[dict[str, Any], list[str]]:
+    """The manifest of the whole table; and the columns that should have values and do not.
+
+    What scorers say of the values stands in it, and their warnings are given. ``tallies`` are of columns that are not
+    in those of the shards.
+    """
+    rows, failed, held_out = (
+        sum(each["summary"][key] for each in shards) for key in ("rows", "failed", "held_out")
+    )
+    of = rows + failed + held_out
+    scored = [each for each in shards if each["summary"]["rows"]]
     columns = scored[0]["columns"]
     for each in scored[1:]:
         for name in columns.keys() | each["columns"].keys():
@@ -95,10 +104,10 @@ def make_manifest(
     }
     files = [{"file": each["summary"]["sidecar"], "rows": each["summary"]["rows"]} for each in shards]
     sizes = {shard.sidecar: {"shard": shard.name, "bytes": shard.bytes} for shard in data.shards}
-    tallies = add_tallies([numbers(each["summary"]["tallies"]) for each in scored])
+    total = add_tallies([*(numbers(each["summary"]["tallies"]) for each in scored), tallies])
     empty = set.intersection(*(set(each["summary"]["unknown"]) for each in scored))
     manifest = {
-        "columns": review(asked, tallies, columns),
+        "columns": review(asked, total, columns),
         "info": info,
         "format": FORMAT,
         "kind": KIND,

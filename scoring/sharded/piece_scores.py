@@ -12,7 +12,9 @@ from scoring.blocks import describe_columns, scores_table, spread, without_value
 from scoring.combine import combine_runs
 from scoring.data.shards import Shard
 from scoring.examples import Examples
+from scoring.parts import Arrays
 from scoring.review import Tally, tally
+from scoring.sharded.collective import collective, store_signals
 from scoring.sharded.costs import add_costs
 from scoring.sharded.job import ShardJob
 from scoring.sharded.looks import fits_of
@@ -38,16 +40,21 @@ class PieceScores:
     unknown: tuple[str, ...] = ()
 
 
-def score_piece(job: ShardJob, shard: Shard, examples: Examples) -> PieceScores:
-    """Scores of examples, with bytes and tokens of texts beside them."""
+def score_piece(job: ShardJob, shard: Shard, start: int, examples: Examples) -> PieceScores:
+    """Scores of the examples of the piece that begins at row ``start``, with bytes and tokens of texts beside them."""
     source = job.origin.open(examples, job.kept(shard))
     covers = np.stack([source.covers(run) for run in range(len(source.runs))])
     covered = np.flatnonzero(covers.any(axis=0))
     held_out = len(examples) - len(covered)
     if not len(covered):
         return PieceScores(held_out=held_out)
+    if collective(job):
+        store_signals(job, shard, start, source, covered)
     plans, runs = job.plans(source), []
     for plan in plans:
+        if not plan.blockwise:
+            runs.append(Arrays())
+            continue
         inside = covers[plan.run][covered]
         found = list(
             sweep_pieces(source, plan, covered[inside], job.order, fits_of(job, plan), lambda _: None)
@@ -75,7 +82,7 @@ def score_piece(job: ShardJob, shard: Shard, examples: Examples) -> PieceScores:
         ScoreTable(content, columns, info),
         held_out,
         tally(job.columns, scores),
-        without_values(job.columns, data),
+        without_values([column for column in job.columns if not column.collective], data),
     )
 
 

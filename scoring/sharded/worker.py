@@ -63,7 +63,7 @@ def _score_piece(job: ShardJob, shard: Shard, batch: Batch, path: Path) -> int:
     try:
         examples, rows_B, letters = job.layout.examples(shard, batch, job.data)
         if examples is not None:
-            found, broken = readable(examples, partial(score_piece, job, shard))
+            found, broken = readable(examples, partial(score_piece, job, shard, batch.start))
             ids = examples.ids
             letters += [Letter(int(rows_B[k]), ids[[k]].tolist()[0], error) for k, error in broken.items()]
     except InputError as error:
@@ -93,7 +93,7 @@ def _score_piece(job: ShardJob, shard: Shard, batch: Batch, path: Path) -> int:
 def _assemble(job: ShardJob, shard: Shard, pieces: Path, sidecar: Path) -> None:
     """Write the sidecar, one row group per piece, with dead letters and hashes of ids beside it."""
     found = _finished(pieces)
-    scored = [piece for piece in found if piece["columns"]]
+    scored = [piece for piece in found if piece["info"]]
     for piece in scored[1:]:
         for name in scored[0]["columns"]:
             if odd := different(scored[0]["columns"][name], piece["columns"].get(name, {})):
@@ -133,10 +133,10 @@ def _assemble(job: ShardJob, shard: Shard, pieces: Path, sidecar: Path) -> None:
         hashed = np.sort(np.concatenate(hashes))
         write_atomic(job.folder / "hashes" / f"{shard.sidecar}.npy", lambda file: _save(file, hashed))
     manifest = {"columns": columns, "info": info, "summary": summary}
-    schema = next((pq.read_schema(path) for path, piece in zip(paths, found) if piece["columns"]), None)
+    schema = next((pq.read_schema(path) for path, piece in zip(paths, found) if piece["info"]), None)
     with parquet_writer(sidecar, schema or pa.schema({"id": pa.string()}), KIND, manifest) as writer:
         for path, piece in zip(paths, found):
-            if piece["columns"]:
+            if piece["info"]:
                 writer.write_table(pq.ParquetFile(path).read().replace_schema_metadata(None))
 
 

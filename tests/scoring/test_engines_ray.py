@@ -208,11 +208,11 @@ def test_scoring_and_selection_give_the_same_bytes(engine: Ray, tmp_path: Path) 
 def test_looks_at_all_shards_give_the_same_bytes(engine: Ray, tmp_path: Path) -> None:
     """Documents, two looks, and a worker that dies in each stage."""
     corpus(tmp_path / "data")
-    stages = ("look-001", "merge-001", "look-002", "score", "finish")
+    stages = ("look-001", "merge-001", "look-002", "score", "together", "add", "finish")
     for name, runner in (("one", Local()), ("two", KillsWorkers(engine, tmp_path / "marks", stages))):
         score_shards(
             tmp_path / "data",
-            [Outlying(), "length"],
+            [Outlying(), "minhash_duplicates"],
             out=tmp_path / name,
             id="key",
             piece_rows=8,
