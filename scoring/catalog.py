@@ -100,6 +100,10 @@ SCORERS: Mapping[str, Entry] = {
     "prototypes:supervised": _at("prototypes", "SupervisedPrototypes"),
     "pvi": _at("pvi", "PVI"),
     "quality_classifier": _at("quality_classifier", "QualityClassifier"),
+    "quality_classifier:fineweb-edu": _at(
+        "quality_regression", "QualityRegression", model="HuggingFaceFW/fineweb-edu-classifier", clip=True
+    ),
+    "quality_classifier:regression": _at("quality_regression", "QualityRegression"),
     "random": _at("uniform", "Random"),
     "reducible_loss": _at("reducible_loss", "ReducibleLoss"),
     "rho": _at("reducible_loss", "ReducibleLoss"),
@@ -246,9 +250,8 @@ def _name_of(scorer: Scorer) -> str:
     for name, _ in entries:
         if make_scorer(name) == scorer:
             return name
-    words = (
-        entries[0][0] if entries else re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(scorer).__name__).lower()
-    )
+    plain = [name for name, entry in entries if not entry.options] or [name for name, _ in entries]
+    words = plain[0] if plain else re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(scorer).__name__).lower()
     changed = [f for f in fields(scorer) if f.repr and getattr(scorer, f.name) != f.default]
     options = ",".join(f"{f.name}={getattr(scorer, f.name)}" for f in changed)
     return f"{words}({options})" if options else words

@@ -22,6 +22,7 @@
 | ``Embeddings`` | ``extra(need)`` | (B, D) | one forward pass of an encoder |
 | ``DocumentNats`` | ``layers(need)`` | (B,) each | one forward pass of a language model |
 | ``Answers`` | ``layers(need)`` | (B,) each | a question to a language model |
+| ``Regressions`` | ``layers(need)`` | (B,) each | one forward pass of a model with a regression head |
 | ``MinHashes`` | ``extra(need)`` | (B, P) | hashing of the text |
 
 Those in capitals have options, so a scorer names the kind in ``needs`` and the need itself in ``reads``.
@@ -143,6 +144,24 @@ class Answers:
 
 
 @dataclass(frozen=True)
+class Regressions:
+    """What the one output of a sequence classification model is for a document: two tensors, (B,) float64.
+
+    The output, and 1 where a part of the document was not read, else 0.
+
+    Attributes:
+        model: A folder or hub name.
+        max_tokens: Tokens of a window, special ones included.
+        windows: ``first``, or the ``mean`` of all windows of a long document, weighted by their tokens.
+    """
+
+    model: str
+    max_tokens: int = 512
+    windows: Literal["first", "mean"] = "first"
+    kind: ClassVar[str] = "regressions"
+
+
+@dataclass(frozen=True)
 class MinHashes:
     """Signature of the set of shingles of a document, (B, P) int64: equal entries estimate the Jaccard index.
 
@@ -159,7 +178,7 @@ class MinHashes:
 
 
 OfCheckpoints = GradientNorms | GradientDots | ProjectedGradients | InputGradients | Representations
-OfDocuments = Embeddings | DocumentNats | Answers | MinHashes
+OfDocuments = Embeddings | DocumentNats | Answers | Regressions | MinHashes
 Need = str | OfCheckpoints | OfDocuments
 WITH_OPTIONS = (*get_args(OfCheckpoints), *get_args(OfDocuments))
 

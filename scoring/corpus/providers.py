@@ -61,6 +61,7 @@ PROVIDERS: Mapping[str, str] = {
     "embeddings": "scoring.embeddings.provider:EmbeddingProvider",
     "document_nats": "scoring.language_models.provider:NatsProvider",
     "answers": "scoring.ask_llm.provider:AnswerProvider",
+    "regressions": "scoring.quality.provider:RegressionProvider",
     "minhashes": "scoring.duplicates.provider:MinHashProvider",
 }
 """Kind of a need with options -> who computes it."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from references.tiny_language_models import save_llama
+from references.tiny_regression_head import save_head
 
 from scoring.catalog import SCORERS, make_scorer
 from scoring.examples import Examples
@@ -19,7 +20,15 @@ ENTRIES = [n for n in sorted(SCORERS) if make_scorer(n).needs & OF_DOCUMENTS]
 ALSO_OF_DOCUMENTS: list[str] = ["loss", "reducible_loss"]
 """Scorers of runs that a corpus gives signals for, too."""
 
-REQUESTS: dict[str, str] = {"perplexity:qurating": "perplexity:qurating(window=64)"}
+_TEMPORARY = tempfile.TemporaryDirectory(prefix="tamis-documents-", ignore_cleanup_errors=True)
+
+REQUESTS: dict[str, str] = {
+    "quality_classifier:fineweb-edu": f"quality_classifier:fineweb-edu(model={_TEMPORARY.name}/head)",
+    "quality_classifier:regression": (
+        f"quality_classifier:regression(model={_TEMPORARY.name}/head,max_tokens=12,windows=mean)"
+    ),
+    "perplexity:qurating": "perplexity:qurating(window=64)",
+}
 """Name -> request with options that suit the small world, where the bare name does not."""
 
 ON_PAIRS: set[str] = {"ifd", "ifd:loss", "perplexity:data-juicer", "perplexity:response"}
@@ -38,6 +47,8 @@ MAY_BE_NAN: set[str] = {
     "perplexity:response",
     "perplexity:sachdeva2024",
     "quality_classifier",
+    "quality_classifier:fineweb-edu",
+    "quality_classifier:regression",
     "reducible_loss",
 }
 """Names whose score is NaN for documents without text, as their docstrings say."""
@@ -78,7 +89,8 @@ def documents(rows: int, seed: int = 0) -> list[str]:
 @functools.cache
 def document_world() -> DocumentWorld:
     """Made once; its models lie in a folder that goes with the process."""
-    folder = Path(_folder().name)
+    folder = Path(_TEMPORARY.name)
+    save_head(folder / "head")
     texts = [*ODD, *documents(ROWS - len(ODD))]
     ids = [f"doc-{k}" for k in range(ROWS)]
     good = documents(12, seed=1)
@@ -99,8 +111,3 @@ def document_world() -> DocumentWorld:
             "llm": save_llama(folder / "llm", positions=1024, words=("yes", "no")),
         },
     )
-
-
-@functools.cache
-def _folder() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="tamis-documents-", ignore_cleanup_errors=True)
