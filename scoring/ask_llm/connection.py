@@ -28,6 +28,14 @@ class Refused(Exception):
         self.status, self.message = status, message
 
 
+class Away(InputError):
+    """No answer in all attempts; ``status`` is that of the last one, None where nobody was there."""
+
+    def __init__(self, message: str, status: int | None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class Stopped(Exception):
     """Another request failed for good, so this one is not tried again."""
 
@@ -71,16 +79,17 @@ class Connection:
 
         Raises:
             Refused: The server will never answer this.
-            InputError: It stays away, or lets nobody in.
+            InputError: It stays away (``Away``), or lets nobody in.
         """
         return self._send("POST", path, body, salt, attempts)
 
     def _send(self, method: str, path: str, body: dict[str, Any] | None, salt: bytes, attempts: int) -> Any:
+        status = None
         for attempt in range(attempts):
             self.pace.turn(self.stop.wait)
             if self.stop.is_set():
                 raise Stopped
-            asked = None
+            asked = status = None
             try:
                 response = self._client.request(method, f"{self.base}/{path}", json=body)
             except httpx2.RequestError as error:
@@ -88,8 +97,8 @@ class Connection:
             else:
                 if response.status_code not in RETRIED:
                     return self._read(response)
-                message = self._message(response)
-                why = f"{response.status_code} {message}"
+                status, message = response.status_code, self._message(response)
+                why = f"{status} {message}"
                 asked = retry_after(response.headers.get("retry-after"))
                 if "insufficient_quota" in message or (asked or 0.0) > LONGEST_ASKED:
                     raise InputError(
@@ -97,8 +106,9 @@ class Connection:
                     )
             if attempt + 1 < attempts and self.stop.wait(pause(attempt, salt, asked)):
                 raise Stopped
-        raise InputError(
-            f"ask_llm: no answer from the server at {self.base} in {attempts} attempts ({why}); {self.away}."
+        raise Away(
+            f"ask_llm: no answer from the server at {self.base} in {attempts} attempts ({why}); {self.away}.",
+            status,
         )
 
     def _read(self, response: httpx2.Response) -> Any:

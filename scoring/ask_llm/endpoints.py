@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from scoring.ask_llm.alternatives import alternatives
-from scoring.ask_llm.connection import Connection, Refused
+from scoring.ask_llm.connection import Away, Connection, Refused
 from scoring.errors import InputError
 
 Path = Literal["chat/completions", "completions"]
@@ -78,6 +78,12 @@ def find_endpoint(
             heard[endpoint.path] = f"refuses ({refusal})"
             if refusal.status in (404, 405, 501):
                 silent.add(endpoint.path)
+            continue
+        except Away as failure:
+            if failure.status != 500:  # what some answer who cannot do this, and only this
+                raise
+            heard[endpoint.path] = "fails (500)"
+            silent.add(endpoint.path)
             continue
         if alternatives(reply) is not None:
             return endpoint, reply

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from scoring.ask_llm.connection import Connection, Refused
+from scoring.ask_llm.connection import Away, Connection, Refused
 from scoring.ask_llm.retries import FIRST_ATTEMPTS
 from scoring.errors import InputError, name_some, unknown_name
 
@@ -27,6 +27,10 @@ def find_model(server: Connection, name: str) -> ServedModel:
     """
     try:
         listed = server.get("models", attempts=FIRST_ATTEMPTS)
+    except Away as failure:
+        if name and failure.status == 500:
+            return ServedModel(name)
+        raise
     except Refused as refusal:
         if name:
             return ServedModel(name)

@@ -44,6 +44,7 @@ class OpenAIServer:
 
     Attributes:
         endpoints: That it has; the first form of logprobs is that of chats, the second that of plain completions.
+        broken: Of ``models`` and the endpoints, those that answer 500 to everything.
         top: Alternatives that it returns whatever is asked; None: as many as asked. most: More are refused.
         context: Tokens; longer prompts are refused.
         every, failure: Every so-many-th request meets a status, or ``drop`` closes the connection without an answer.
@@ -54,6 +55,7 @@ class OpenAIServer:
     folder: Path
     names: Sequence[str] = ("tiny",)
     endpoints: Sequence[str] = ("chat/completions", "completions")
+    broken: Sequence[str] = ()
     logprobs: bool = True
     top: int | None = None
     most: int = 20
@@ -97,6 +99,8 @@ class OpenAIServer:
     def reply(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """Status and content of an answer to a request."""
         chat = path == "chat/completions"
+        if path in self.broken:
+            return 500, {"detail": "Internal Server Error"}
         if path not in self.endpoints:
             return 404, {"detail": "Not Found"}
         if body["model"] not in self.names:
@@ -163,6 +167,8 @@ def _handler(server: OpenAIServer) -> type[BaseHTTPRequestHandler]:
                 return
             if self.path == "/props" and server.meta is not None:
                 self.send(200, {"default_generation_settings": {"n_ctx": server.context}})
+            elif self.path == "/v1/models" and "models" in server.broken:
+                self.send(500, {"detail": "Internal Server Error"})
             elif self.path == "/v1/models":
                 about = {} if server.meta is None else {"meta": server.meta}
                 about |= {"max_model_len": server.context} if server.context and server.meta is None else {}

@@ -158,6 +158,19 @@ class TestAnswers:
             assert backend(server).room() is None
 
 
+class TestStories:
+    def test_a_model_that_does_not_answer_is_told_of(self, data_dir: Path) -> None:
+        """A model of children's stories, with no token for yes or no."""
+        examples = Examples.from_arrays(TEXTS[:12], ids=[f"d{k}" for k in range(12)], name="corpus")
+        with (
+            OpenAIServer(data_dir / "lm_stories260k", context=512) as server,
+            pytest.warns(UserWarning, match="does not answer the question"),
+        ):
+            table = score(examples, "ask_llm(prompt=yes-no-answer)", llm=server.url)
+        (valid,) = (table.column(name) for name in table.names if name.endswith(".valid"))
+        assert (valid <= 2 / 21).all() and np.isfinite(table.column(table.names[0])).all()
+
+
 class TestFailures:
     @pytest.mark.parametrize("failure", [429, 500, 503, "drop"])
     def test_passing_ones_are_retried(self, folder: Path, failure: int | str) -> None:
@@ -328,6 +341,20 @@ class TestMistakes:
     def test_no_endpoint(self, folder: Path) -> None:
         with OpenAIServer(folder, endpoints=()) as server, one_sentence("refuses (404: Not Found)"):
             backend(server)
+
+    def test_an_endpoint_that_breaks_is_none(self, chat_folder: Path) -> None:
+        """As that for chats where the model has no template."""
+        with OpenAIServer(chat_folder, broken=["chat/completions"]) as server:
+            assert backend(server).describe()["path"] == "completions"
+        both = ["chat/completions", "completions"]
+        with OpenAIServer(chat_folder, broken=both) as server, one_sentence("/completions fails (500)"):
+            backend(server)
+
+    def test_a_list_of_models_that_breaks_is_none(self, folder: Path) -> None:
+        with OpenAIServer(folder, broken=["models"]) as server:
+            assert backend(server, llm_name="tiny").describe()["served"] == "tiny"
+            with one_sentence("500 Internal Server Error"):
+                backend(server)
 
     def test_pages_of_a_browser(self, folder: Path) -> None:
         with OpenAIServer(folder) as server:
