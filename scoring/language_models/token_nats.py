@@ -82,7 +82,7 @@ def _batch(
     at = [torch.from_numpy(np.concatenate(each)).to(model.device) for each in (rows, places, targets)]
     with torch.inference_mode():
         nats_P = _nats(model, parts, arguments, *at).cpu().double()
-    return [each.numpy() for each in nats_P.split([len(each) for each in targets])]
+    return [each.numpy() for each in torch.split(nats_P, [len(each) for each in targets])]
 
 
 def _nats(
@@ -100,7 +100,7 @@ def _nats(
     body, head = parts
     hidden_PD = body(**arguments, use_cache=False).last_hidden_state[rows_P, places_P]
     size = max(1, LOGITS // model.vocabulary)
-    chunks = zip(hidden_PD.split(size), targets_P.split(size), strict=True)
+    chunks = zip(torch.split(hidden_PD, size), torch.split(targets_P, size), strict=True)
     return torch.cat([_cross_entropy(head(hidden_CD), targets_C) for hidden_CD, targets_C in chunks])
 
 

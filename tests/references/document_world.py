@@ -23,6 +23,8 @@ ALSO_OF_DOCUMENTS: list[str] = ["loss", "reducible_loss"]
 _TEMPORARY = tempfile.TemporaryDirectory(prefix="tamis-documents-", ignore_cleanup_errors=True)
 
 REQUESTS: dict[str, str] = {
+    "density:sachdeva2024": "density:sachdeva2024(rows=50,buckets=500)",
+    "density:sketch": "density:sketch(rows=200)",
     "quality_classifier:fineweb-edu": f"quality_classifier:fineweb-edu(model={_TEMPORARY.name}/head)",
     "quality_classifier:regression": (
         f"quality_classifier:regression(model={_TEMPORARY.name}/head,max_tokens=12,windows=mean)"
@@ -41,6 +43,8 @@ MAY_BE_NAN: set[str] = {
     "ifd",
     "ifd:loss",
     "loss",
+    "ngram_perplexity",
+    "ngram_perplexity:corpus",
     "perplexity",
     "perplexity:data-juicer",
     "perplexity:qurating",
