@@ -1,0 +1,77 @@
+"""Kernels that are collision probabilities: how likely a random hash puts two rows into one bucket.
+
+So a sketch of hashes (``scoring.density.sketch``) estimates their sums, and what is computed without hashes is the same
+number. P hashes concatenated collide with the P-th power, which is what narrows the kernel.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from scoring.errors import bad_value, unknown_name
+
+Kind = Literal["angular", "l2"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """k(x, y) = c(x, y)^P, 1 for equal rows, with the collision probability c of one hash.
+
+    * ``angular``: c = 1 - theta / pi, theta the angle between x and y; a hash is the sign of a random projection
+      (Charikar 2002). Rows must have length 1.
+    * ``l2``: c = 2 Phi(u) - 1 - sqrt(2 / pi) (1 - exp(-u^2 / 2)) / u with u = ``width`` / |x - y|; a hash is a random
+      Gaussian projection, shifted and cut into pieces of ``width`` (Datar et al. 2004, section 3.2).
+    """
+
+    kind: Kind = "angular"
+    concatenations: int = 1
+    width: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise unknown_name("kernel", "density", str(self.kind), KINDS)
+        if not isinstance(self.concatenations, int) or self.concatenations < 1:
+            raise bad_value("concatenations", "density", self.concatenations, "a whole number from 1")
+        if not (isinstance(self.width, int | float) and 0 < self.width < math.inf):
+            raise bad_value("width", "density", self.width, "a finite number above 0")
+
+    def with_concatenations(self, concatenations: int) -> Kernel:
+        """The same hashes, more or fewer of them together."""
+        return replace(self, concatenations=concatenations)
+
+    def one_hash(self, rows_BD: Tensor, others_MD: Tensor) -> Tensor:
+        """c for every pair, (B, M) float64."""
+        if self.kind == "angular":
+            cosines_BM = (rows_BD @ others_MD.T).clamp_(-1.0, 1.0)
+            return cosines_BM.acos_().div_(-math.pi).add_(1.0)
+        squares_BM = torch.addmm(others_MD.square().sum(1), rows_BD, others_MD.T, alpha=-2)
+        lengths_B1 = rows_BD.square().sum(1, keepdim=True)
+        squares_BM += lengths_B1
+        # what is left where equal lengths cancel is rounding: the rows are the same
+        squares_BM[squares_BM <= 1e-14 * lengths_B1] = 0.0
+        wide_BM = squares_BM.sqrt_().reciprocal_().mul_(self.width)  # inf for equal rows, which have c = 1
+        tail_BM = torch.expm1(-0.5 * wide_BM.square()).mul_(math.sqrt(2 / math.pi)).div_(wide_BM)
+        return torch.erf(wide_BM.mul_(math.sqrt(0.5))).add_(tail_BM)
+
+    def between(self, rows_BD: Tensor, others_MD: Tensor) -> Tensor:
+        """k for every pair, (B, M) float64."""
+        return power(self.one_hash(rows_BD, others_MD), self.concatenations)
+
+
+def power(base: Tensor, exponent: int) -> Tensor:
+    """``base ** exponent`` by squaring: several times faster than a general power."""
+    result: Tensor | None = None
+    while True:
+        if exponent & 1:
+            result = base.clone() if result is None else result.mul_(base)
+        exponent >>= 1
+        if not exponent:
+            assert result is not None
+            return result
+        base = base * base
