@@ -57,8 +57,11 @@ def find_model(server: Connection, name: str) -> ServedModel:
 
 
 def _context(server: Connection, entry: dict[str, Any]) -> int | None:
-    """vLLM and SGLang say it in the list; llama.cpp, whose list holds what the model was trained for, beside it."""
-    context = _number(entry.get("max_model_len"))
+    """vLLM, SGLang and new versions of llama.cpp say it in the list; older ones of llama.cpp beside it.
+
+    What a model was trained for is the last resort: a server may have room for less.
+    """
+    context = _number(entry.get("max_model_len")) or _number(_meta(entry).get("n_ctx"))
     if context is not None or not _meta(entry):
         return context
     try:

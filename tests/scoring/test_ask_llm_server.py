@@ -154,6 +154,8 @@ class TestAnswers:
         with OpenAIServer(folder, context=700, meta={"n_ctx_train": 9000, "n_params": 1234}) as server:
             asking = backend(server)
             assert asking.parameters == 1234 and asking.room() < 700  # type: ignore[operator]
+        with OpenAIServer(folder, meta={"n_ctx_train": 9000, "n_ctx": 650}) as server:
+            assert backend(server).room() < 650  # type: ignore[operator]
         with OpenAIServer(folder) as server:
             assert backend(server).room() is None
 
