@@ -11,7 +11,9 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import tempfile
+import weakref
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -116,8 +118,9 @@ class EmbeddingStore:
                     f"floats ({len(self)}, D)",
                 )
             return array
-        self._unpacked = tempfile.TemporaryDirectory(prefix="tamis-embeddings-", ignore_cleanup_errors=True)
-        target = Path(self._unpacked.name) / VECTORS
+        folder = Path(tempfile.mkdtemp(prefix="tamis-embeddings-"))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)  # what is mapped stays readable
+        target = folder / VECTORS
         unpacked: np.memmap[Any, Any] | None = None
         start = 0
         for file in self._files:
