@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from references.document_world import ENTRIES, ON_PAIRS, REQUESTS, document_world
+from references.document_world import ALSO_OF_DOCUMENTS, ENTRIES, ON_PAIRS, REQUESTS, document_world
 from references.looking_scorers import FromTheMiddle, Outlying
 from references.sharded_worlds import contents, corpus, jsonl, trained, write_shard
 
@@ -30,6 +30,8 @@ from scoring.sources import corpus as corpus_source
 from scoring.table import ScoreTable
 
 SIZES = {"a/first": 33, "b": 0, "c": 9, "d": 22}
+NAMES = [*ENTRIES, *ALSO_OF_DOCUMENTS]
+EVERY = [pytest.param(name, marks=[pytest.mark.slow] if ":" in name else []) for name in NAMES]
 QUIET = pytest.mark.filterwarnings("ignore:.*:UserWarning")
 
 
@@ -72,7 +74,7 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 class TestValues:
     @QUIET
-    @pytest.mark.parametrize("name", ENTRIES)
+    @pytest.mark.parametrize("name", EVERY)
     def test_values_are_those_of_all_rows_at_once(self, name: str, tmp_path: Path) -> None:
         world = document_world()
         examples = world.pairs if name in ON_PAIRS else world.examples
