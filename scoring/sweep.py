@@ -44,7 +44,7 @@ def fit_run(
         if column.scorer.fits
     }
     looks = 0
-    while any(scorer.fits for scorer in fits.values()):
+    while len(rows) and any(scorer.fits for scorer in fits.values()):
         looks += 1
         for sweep in dict.fromkeys(sweep for _, sweep in fits):
             fitting = {key: each for key, each in fits.items() if key[1] == sweep and each.fits}

@@ -20,6 +20,7 @@ ORDER = (
     "train",
     "embed",
     "score",
+    "costs",
     "retrain",
     "select",
     "report",
@@ -82,7 +83,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-AT_ONCE = ("fit", "predict", "report", "show", "list_")
+AT_ONCE = ("costs", "fit", "predict", "report", "show", "list_")
 """Commands that keep nothing between calls; the others resume."""
 OUT_OF_MEMORY = (
     "tamis: not enough memory; give a smaller --batch-size, a smaller model, or smaller options of the scorers, "

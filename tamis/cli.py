@@ -10,6 +10,7 @@ import typer
 from tamis.app import app, command, main
 from tamis.apply_command import apply
 from tamis.compare_command import compare
+from tamis.costs_command import costs
 from tamis.embed_command import embed
 from tamis.fingerprint_command import fingerprint
 from tamis.fit_command import fit
@@ -37,6 +38,7 @@ __all__ = [
     "app",
     "apply",
     "compare",
+    "costs",
     "demo",
     "embed",
     "fingerprint",

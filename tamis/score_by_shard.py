@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 def check_by_shard(refused: Mapping[str, object], out: Path | None) -> Path:
     """The folder to write; refused is what does not go with shards."""
     if also := [name for name, value in refused.items() if value is not None]:
-        raise InputError(
-            f"tamis score: --{also[0]} is not for scoring shard by shard, which reads checkpoints."
-        )
+        raise InputError(f"tamis score: --{also[0]} is not for scoring shard by shard.")
     if out is None or out.suffix == ".parquet":
         raise bad_value("--out", "tamis score", out and str(out), "a folder to score shard by shard")
     return out
@@ -44,6 +42,7 @@ def score_by_shard(
     as_json: bool,
 ) -> None:
     """Score and tell how many rows there are, and how many failed."""
+    from scoring.corpus.ledger import ledger_path
     from scoring.files import read_json
     from scoring.score_shards import score_shards
     from tamis.grid import console
@@ -60,5 +59,7 @@ def score_by_shard(
         console().print(f"{rows:,} examples in {len(manifest['shards']):,} shards, written to {out}")
         if failed:
             console().print(f"{failed:,} rows failed; they are listed in {out}/dead_letters.jsonl")
+        if ledger_path(out).exists():
+            console().print(f"`tamis costs {out}` tells what it cost")
 
     emit(document, as_json, print_it)
