@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from scoring.density.kernels import Kernel
-from scoring.hashing import combine, derive_seed, uniform
+from scoring.hashing import UInt64Array, combine, derive_seed, hash64, uniform
 
 ELEMENTS = 1 << 22
 """Projections in a block."""
@@ -67,21 +67,26 @@ class Hashes:
         return torch.cat(blocks, dim=1) if blocks else torch.empty(self.rows, 0, dtype=torch.int64)
 
     def _codes(self, rows_BD: Tensor) -> Tensor:
-        codes_BR: Tensor | None = None
+        codes_BR = torch.zeros(len(rows_BD), self.rows, dtype=torch.int64)
+        mixed_BR = np.broadcast_to(self._salts_R, codes_BR.shape)
         for p in range(self.kernel.concatenations):
             projected_BR = rows_BD @ self.directions_PDR[p]
             if self.kernel.kind == "angular":
                 code_BR = (projected_BR >= 0).long()
-                if not self.folded:
-                    codes_BR = code_BR if codes_BR is None else codes_BR.mul_(2).add_(code_BR)
-                    continue
             else:
                 code_BR = projected_BR.div_(self.kernel.width).add_(self.shifts_PR[p]).floor_().long()
-            codes_BR = code_BR if self.kernel.concatenations == 1 else _mixed(codes_BR, code_BR)
-        assert codes_BR is not None
-        if self.folded or self.kernel.kind == "l2":
-            codes_BR = codes_BR.remainder_(self.buckets)
-        return codes_BR.T.contiguous()
+            if self.folded:
+                mixed_BR = combine(mixed_BR, code_BR.numpy().view(np.uint64))
+            else:
+                codes_BR = codes_BR.mul_(2).add_(code_BR)
+        if self.folded:
+            codes_BR = torch.from_numpy((mixed_BR >> np.uint64(1)).view(np.int64))
+        return codes_BR.remainder_(self.used_buckets).T.contiguous()
+
+    @property
+    def _salts_R(self) -> UInt64Array:
+        """Each function mixes in its own way: else codes that meet by chance would meet in all functions."""
+        return hash64(derive_seed("race", "salts", self.seed), np.arange(self.rows))
 
     def _uniform(self, name: str, count: int) -> Tensor:
         """In (0, 1): the middle of the 2^53 values that ``uniform`` takes."""
@@ -93,9 +98,3 @@ class Hashes:
 def make_hashes(kernel: Kernel, rows: int, buckets: int, width: int, seed: int) -> Hashes:
     """The functions, whose random numbers are made once and shared by all batches."""
     return Hashes(kernel, rows, buckets, width, seed)
-
-
-def _mixed(codes: Tensor | None, more: Tensor) -> Tensor:
-    """One code of both, not negative."""
-    parts = [part.numpy().view(np.uint64) for part in (codes, more) if part is not None]
-    return torch.from_numpy((combine(*parts) >> np.uint64(1)).view(np.int64))

@@ -16,6 +16,8 @@ from torch import Tensor
 from scoring.errors import bad_value, unknown_name
 
 Kind = Literal["angular", "l2"]
+ROUNDING = 1e-14
+"""Rows whose cosine is as near to 1 as that are the same: the rest is rounding."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
@@ -49,12 +51,12 @@ class Kernel:
         """c for every pair, (B, M) float64."""
         if self.kind == "angular":
             cosines_BM = (rows_BD @ others_MD.T).clamp_(-1.0, 1.0)
+            cosines_BM.masked_fill_(cosines_BM > 1 - ROUNDING, 1.0)
             return cosines_BM.acos_().div_(-math.pi).add_(1.0)
         squares_BM = torch.addmm(others_MD.square().sum(1), rows_BD, others_MD.T, alpha=-2)
         lengths_B1 = rows_BD.square().sum(1, keepdim=True)
         squares_BM += lengths_B1
-        # what is left where equal lengths cancel is rounding: the rows are the same
-        squares_BM[squares_BM <= 1e-14 * lengths_B1] = 0.0
+        squares_BM.masked_fill_(squares_BM <= 2 * ROUNDING * lengths_B1, 0.0)
         wide_BM = squares_BM.sqrt_().reciprocal_().mul_(self.width)  # inf for equal rows, which have c = 1
         tail_BM = torch.expm1(-0.5 * wide_BM.square()).mul_(math.sqrt(2 / math.pi)).div_(wide_BM)
         return torch.erf(wide_BM.mul_(math.sqrt(0.5))).add_(tail_BM)

@@ -105,10 +105,12 @@ class RaceSketch:
         Raises:
             InputError: There is no sketch, or one of another version.
         """
+        from safetensors import SafetensorError
+
         try:
             state = load_tensors(Path(path))
             known = state["format"] == FORMAT
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError):
             raise InputError(
                 f"density: there is no sketch at {str(path)!r}; name it without its ending."
             ) from None

@@ -11,7 +11,7 @@ from scoring.density.weights import effective_share
 
 LADDER: tuple[int, ...] = (*range(1, 17), 18, 20, 22, 24, 26, 28, 30, 32, 36, 40, 44, 48, 56, 64)
 """Numbers of concatenated hashes that are tried."""
-QUERIES = 1024
+QUERIES = 2048
 """Rows of the sample whose sums are looked at."""
 ANCHORS = (1_000, 2_000, 4_000, 8_000)
 AGREEMENT = 0.98
