@@ -23,7 +23,7 @@ def alternatives(reply: Any) -> Alternatives | None:
     Reads both forms in use, at either endpoint, below ``choices[0].logprobs``: ``content[0].top_logprobs``, a list of
     ``{token, logprob}`` (chat completions; llama.cpp also for completions), and ``top_logprobs[0]``, an object of
     token -> logprob (completions of OpenAI, vLLM, SGLang). In the second, tokens that are written alike count once,
-    because their names collide.
+    because their names collide. A probability of 0 counts as not told, and one that is NaN spoils them all.
     """
     try:
         logprobs = reply["choices"][0]["logprobs"]
@@ -35,7 +35,10 @@ def alternatives(reply: Any) -> Alternatives | None:
             found = [(str(token), value) for token, value in first.items()]
         else:
             found = [(str(each["token"]), each["logprob"]) for each in first]
-        return [(token, min(0.0, float(value))) for token, value in found if value is not None] or None
+        logs = [(token, float(value)) for token, value in found if value is not None]
+        if any(math.isnan(log) for _, log in logs):
+            return None
+        return [(token, min(0.0, log)) for token, log in logs if log > -math.inf] or None
     except (KeyError, IndexError, TypeError, ValueError, AttributeError):
         return None
 

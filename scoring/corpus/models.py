@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -42,20 +43,25 @@ class CorpusModels:
 
     @classmethod
     def of(cls, options: dict[str, Any]) -> CorpusModels:
-        """From keywords; paths may be ``Path``."""
+        """From keywords; paths may be ``Path``, and None is the default."""
         known = [field.name for field in fields(cls)]
         for name in options:
             if name not in known:
                 raise unknown_name("option", f"{OWNER} of a corpus", name, known)
         texts = {field.name for field in fields(cls) if field.type == "str"}
         values: dict[str, Any] = {
-            name: str(value) if name in texts else value for name, value in options.items()
+            name: str(value) if name in texts else value
+            for name, value in options.items()
+            if value is not None
         }
         models = cls(**values)
         if not isinstance(models.batch_tokens, int) or models.batch_tokens < 1:
             raise bad_value("batch_tokens", OWNER, models.batch_tokens, "a whole number from 1")
         if not isinstance(models.concurrency, int) or models.concurrency < 1:
             raise bad_value("concurrency", OWNER, models.concurrency, "a whole number from 1")
+        pace = models.requests_per_minute
+        if isinstance(pace, bool) or not isinstance(pace, int | float) or not 0 <= pace < math.inf:
+            raise bad_value("requests_per_minute", OWNER, pace, "a number from 0, which is no limit")
         return models
 
     def to_dict(self) -> dict[str, Any]:

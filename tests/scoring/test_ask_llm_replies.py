@@ -1,8 +1,10 @@
 """Asking a server: what its replies say, when to ask again, and what is on disk; no server takes part."""
 
+import json
 import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,8 @@ from scoring.ask_llm.pace import Pace
 from scoring.ask_llm.retries import ATTEMPTS, LONGEST_PAUSE, pause, retry_after
 from scoring.ask_llm.server import address
 from scoring.ask_llm.token_estimate import estimated_starts
+from scoring.corpus.models import CorpusModels
+from scoring.errors import InputError
 
 
 class TestAlternatives:
@@ -45,6 +49,17 @@ class TestAlternatives:
     @pytest.mark.parametrize("reply", [None, [], {}, {"choices": []}, {"choices": [{"text": "yes"}]}, "yes"])
     def test_other_replies(self, reply: object) -> None:
         assert alternatives(reply) is None
+
+    def test_numbers_that_are_none(self) -> None:
+        """NaN and infinity, which servers write into JSON though it has neither, are no certainty."""
+        for told, found in (
+            ("NaN", None),
+            ("-Infinity", [("no", -1.0)]),
+            ("null", [("no", -1.0)]),
+            ("0.001", [("yes", 0.0), ("no", -1.0)]),
+        ):
+            plain = json.loads(f'{{"top_logprobs": [{{"yes": {told}, "no": -1.0}}]}}')
+            assert alternatives({"choices": [{"logprobs": plain}]}) == found
 
     def test_mass_is_the_sum_over_spellings(self) -> None:
         found = [
@@ -170,6 +185,11 @@ class TestPace:
         for _ in range(4):
             pace.turn(waited.append)
         assert waited == [1.0, 2.0, 3.0]
+
+    @pytest.mark.parametrize("pace", [-3, math.nan, math.inf, True, "many"])
+    def test_no_pace(self, pace: Any) -> None:
+        with pytest.raises(InputError, match="requests_per_minute must be a number from 0"):
+            CorpusModels.of({"requests_per_minute": pace, "encoder": None})
 
     def test_no_limit(self) -> None:
         waited: list[float] = []
