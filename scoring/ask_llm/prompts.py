@@ -40,14 +40,14 @@ _UNSEEN = "\u00ad\u200b-\u200f\u2060\ufeff\x00-\x08"
 """Characters that are not seen and that tokenizers drop."""
 _CONTROL = "|".join(
     [
-        r"<\|[^|<>\n]{1,48}\|>",
-        r"<｜[^｜<>\n]{1,48}｜>",
-        r"</?(?:s|bos|eos|pad|unk|mask|start_of_turn|end_of_turn)>",
-        r"\[/?INST\]",
-        r"<</?SYS>>",
+        r"<(?=\|[^|<>\n]{1,48}\|>)",
+        r"<(?=｜[^｜<>\n]{1,48}｜>)",
+        r"<(?=/?(?:s|bos|eos|pad|unk|mask|start_of_turn|end_of_turn|think|tool_call|tool_response)>)",
+        r"\[(?=/?INST\])",
+        r"<(?=</?SYS>>)",
     ]
 )
-"""What tokens that steer a model look like."""
+"""The first character of what looks like a token that steers a model."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,8 @@ class Template:
             if len(set(fence)) == 1:
                 document = _runs(fence).sub(fence[:-1], document)
             else:
-                document = re.sub(re.escape(fence), _apart, document, flags=re.IGNORECASE)
-        return _controls(tuple(controls)).sub(_apart, document)
+                document = re.sub(_first(fence), r"\g<0> ", document, flags=re.IGNORECASE)
+        return _controls(tuple(controls)).sub(r"\g<0> ", document)
 
     def prompt(self, window: str, controls: Sequence[str] = ()) -> Prompt:
         """The question about a window; the window is made harmless."""
@@ -127,8 +127,9 @@ class Template:
         return self.before + PLACE + self.after
 
 
-def _apart(found: re.Match[str]) -> str:
-    return f"{found[0][0]} {found[0][1:]}"
+def _first(text: str) -> str:
+    """A pattern of the first character of a text; of ``xyx`` also where two of them share one, as in ``xyxyx``."""
+    return f"{re.escape(text[0])}(?={re.escape(text[1:])})"
 
 
 @cache
@@ -141,5 +142,4 @@ def _runs(fence: str) -> re.Pattern[str]:
 
 @cache
 def _controls(controls: tuple[str, ...]) -> re.Pattern[str]:
-    known = sorted((re.escape(each) for each in controls if len(each) > 1), key=len, reverse=True)
-    return re.compile("|".join([*known, _CONTROL]))
+    return re.compile("|".join([*(_first(each) for each in controls if len(each) > 1), _CONTROL]))
