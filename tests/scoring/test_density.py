@@ -190,9 +190,9 @@ class TestRareTopics:
         }
         sizes |= dict.fromkeys(["comp.windows.x", "sci.space", "misc.forsale", "talk.politics.guns"], 7)
         parts = [data[data.label_name == name][:size] for name, size in sizes.items()]
-        texts = [text.split("\n\n", 1)[-1][:300] for part in parts for text in part.text]
+        texts = [text.split("\n\n", 1)[-1][:400] for part in parts for text in part.text]
         rows = embed_texts(texts, "minilm")
-        rare = np.arange(len(rows)) >= 1000
+        rare = np.arange(len(rows)) >= 800
         assert kept_times(look_and_score(Density(), rows)[1], rare) >= 2
         assert kept_times(look_and_score(DensitySachdeva(rows=200), rows)[1], rare) < 1.5
 
