@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from scoring.density import counting
 from scoring.density.hashes import Hashes
 from scoring.density.kernels import Kernel
 from scoring.density.space import Space
@@ -44,12 +45,22 @@ class RaceSketch:
 
     def with_rows(self, blocks: Iterable[Tensor]) -> RaceSketch:
         """The sketch with more embeddings, given as blocks (B, D)."""
-        counts_RB, count = self.counts_RB.clone(), self.count
+        sums: counting.Sums = {
+            "codes": torch.empty(0, self.hashes.rows, dtype=torch.int32),
+            "counts": self.counts_RB,
+        }
         for rows_BD in blocks:
-            codes_RB = self.hashes.codes(self.placed(rows_BD))
-            counts_RB.scatter_add_(1, codes_RB, torch.ones_like(codes_RB))
-            count += len(rows_BD)
-        return replace(self, counts_RB=counts_RB, count=count)
+            sums = counting.merged(sums, self.codes(rows_BD), self.hashes.used_buckets)
+        return self.of(sums)
+
+    def codes(self, rows_BD: Tensor) -> dict[str, Tensor]:
+        """What some embeddings add to it, as ``scoring.density.counting`` merges it."""
+        return counting.of_codes(self.hashes.codes(self.placed(rows_BD)))
+
+    def of(self, sums: counting.Sums) -> RaceSketch:
+        """A sketch with the same hashes of the rows that were summed up."""
+        counts_RB = counting.table(sums, self.hashes.used_buckets)
+        return replace(self, counts_RB=counts_RB, count=int(counts_RB[0].sum()))
 
     def merged(self, other: RaceSketch) -> RaceSketch:
         """The sketch of the rows of both.

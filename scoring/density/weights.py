@@ -33,8 +33,8 @@ def tally(scores_N: Tensor) -> dict[str, float]:
         "rows": float(len(scores_N)),
         "weights": float(weights_N.sum()),
         "squares": float(weights_N.square().sum()),
-        "min_score": float(scores_N.min()),
-        "max_score": float(scores_N.max()),
+        "min_score": float(scores_N.min()) if len(scores_N) else math.inf,
+        "max_score": float(scores_N.max()) if len(scores_N) else -math.inf,
         **{f"octave {octave}": float(count) for octave, count in zip(OCTAVES, counts)},
     }
 

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, Self, get_args
 
-import torch
 from torch import Tensor
 
-from scoring.density import sample, weights
+from scoring.density import counting, sample, weights
 from scoring.density.checks import check_counts, check_finite
 from scoring.density.hashes import make_hashes
 from scoring.density.kernel_sums import Anchors
@@ -102,19 +101,19 @@ class Density(Scorer):
         """The sample, then the counts of the sketch."""
         rows_BD = signals.extra(Embeddings(self.encoder))
         if isinstance(self.found, RaceSketch):
-            sketch = RaceSketch.empty(self.found.hashes, self.found.space).with_rows([rows_BD])
-            return {"counts": sketch.counts_RB, "count": torch.tensor(sketch.count)}
+            return self.found.codes(rows_BD)
         return sample.first_look(rows_BD, signals.ids_B, self.seed, self.most)
 
     def merge(self, sums: Mapping[str, Tensor], more: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Lowest hashes of both; counts add up."""
-        return super().merge(sums, more) if self.found is not None else sample.merged(sums, more, self.most)
+        if isinstance(self.found, RaceSketch):
+            return counting.merged(sums, more, self.found.hashes.used_buckets)
+        return sample.merged(sums, more, self.most)
 
     def fitted(self, sums: Mapping[str, Tensor]) -> Self:
         """With the space and anchors, or a sketch to be filled; then filled."""
         if isinstance(self.found, RaceSketch):
-            filled = replace(self.found, counts_RB=sums["counts"], count=int(sums["count"]))
-            return replace(self, found=filled)
+            return replace(self, found=self.found.of(sums))
         count, sample_MD = int(sums["count"]), sums["rows"]
         if self.method == "exact" and count > EXACT:
             raise InputError(

@@ -8,9 +8,9 @@ from typing import ClassVar, Self
 
 from torch import Tensor
 
-from scoring.density import weights
+from scoring.density import counting, weights
 from scoring.density.checks import check_counts, check_finite
-from scoring.density.hashes import make_hashes
+from scoring.density.hashes import Hashes, make_hashes
 from scoring.density.kernels import Kernel
 from scoring.density.sketch import RaceSketch
 from scoring.density.space import unit
@@ -58,25 +58,23 @@ class DensitySachdeva(Scorer):
         return self.counts_RB is None
 
     def fit(self, signals: Signals) -> dict[str, Tensor]:
-        """Counts, (R, B)."""
+        """Codes, and when they are many, counts."""
         rows_BD = self._unit(signals)
-        hashes = make_hashes(
-            Kernel("l2", 1, self.width), self.rows, self.buckets, rows_BD.shape[1], self.seed
-        )
-        return {"counts": RaceSketch.empty(hashes).with_rows([rows_BD]).counts_RB}
+        return counting.of_codes(self._hashes(rows_BD).codes(rows_BD))
+
+    def merge(self, sums: Mapping[str, Tensor], more: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Counts of both."""
+        return counting.merged(sums, more, self.buckets)
 
     def fitted(self, sums: Mapping[str, Tensor]) -> Self:
         """With the counts."""
-        return replace(self, counts_RB=sums["counts"])
+        return replace(self, counts_RB=counting.table(sums, self.buckets))
 
     def score(self, signals: Signals) -> Tensor:
         """The mean count, (B,)."""
         assert self.counts_RB is not None, "fit has seen no rows"
         rows_BD = self._unit(signals)
-        hashes = make_hashes(
-            Kernel("l2", 1, self.width), self.rows, self.buckets, rows_BD.shape[1], self.seed
-        )
-        return RaceSketch(hashes, self.counts_RB).counts(rows_BD)
+        return RaceSketch(self._hashes(rows_BD), self.counts_RB).counts(rows_BD)
 
     def tally(self, outputs: Mapping[str, Tensor]) -> dict[str, float]:
         """Sums for the effective sample size, and counts of scores by powers of two."""
@@ -91,6 +89,9 @@ class DensitySachdeva(Scorer):
         )
         own = {"self_collision_share": tally["weights"] / tally["rows"]}
         return weights.review(tally, own, [narrow] if middle < 2 else [])
+
+    def _hashes(self, rows_BD: Tensor) -> Hashes:
+        return make_hashes(Kernel("l2", 1, self.width), self.rows, self.buckets, rows_BD.shape[1], self.seed)
 
     def _unit(self, signals: Signals) -> Tensor:
         rows_BD = signals.extra(Embeddings(self.encoder))
