@@ -53,11 +53,13 @@ class Answer:
             a spelling of yes: of their sum. log_no: The same of no. NaN where the model gave none (logits that are
             NaN, a server that refused this prompt for good); -inf where it is 0.
         tokens: That the model read.
+        shown: The share of the window that fitted.
     """
 
     log_yes: float
     log_no: float
     tokens: int
+    shown: float = 1.0
 
 
 class Backend(Protocol):
@@ -92,6 +94,6 @@ class Backend(Protocol):
         """An answer to each prompt, in their order; any number of prompts, batched or queued as it suits.
 
         A prompt that is longer than the model reads, because ``token_starts`` was an estimate, loses the end of its
-        window, never of the question.
+        window, never of the question; ``Answer.shown`` tells.
         """
         ...

@@ -46,7 +46,7 @@ class Journal:
                 self._file = self.path.open("ab")
                 self._file.write(self._before)
             yes, no = _or_none(answer.log_yes), _or_none(answer.log_no)
-            record = {"key": key, "yes": yes, "no": no, "tokens": answer.tokens}
+            record = {"key": key, "yes": yes, "no": no, "tokens": answer.tokens, "shown": answer.shown}
             self._file.write(json.dumps(record).encode() + b"\n")
             self._file.flush()
 
@@ -58,7 +58,8 @@ class Journal:
     def _read(self, line: bytes) -> None:
         try:
             record = json.loads(line)
-            answer = Answer(_or_nan(record["yes"]), _or_nan(record["no"]), int(record["tokens"]))
+            yes, no = _or_nan(record["yes"]), _or_nan(record["no"])
+            answer = Answer(yes, no, int(record["tokens"]), float(record["shown"]))
             self.answers[str(record["key"])] = answer
         except (ValueError, KeyError, TypeError):
             return  # torn by a kill in the middle of a line: asked again

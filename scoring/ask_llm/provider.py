@@ -78,8 +78,9 @@ class AnswerProvider:
         first = 0
         for row, shown in enumerate(shown_B):
             count = len(shown.windows)
-            log_yes, log_no = pool(answers[first : first + count], self.need.pool)
-            found[:, row] = log_yes, log_no, count, shown.unseen
+            given = answers[first : first + count]
+            seen = (1 - shown.unseen) * sum(answer.shown for answer in given) / count
+            found[:, row] = *pool(given, self.need.pool), count, 1 - seen
             first += count
         return tuple(torch.from_numpy(values.copy()) for values in found)
 

@@ -159,9 +159,9 @@ class ServerBackend:
                     continue
                 return Answer(math.nan, math.nan, 0)
             found = alternatives(reply)
-            if found is None:
-                return Answer(math.nan, math.nan, _tokens(reply))
-            return Answer(log_mass(found, "yes"), log_mass(found, "no"), _tokens(reply))
+            yes, no = (math.nan if found is None else log_mass(found, answer) for answer in ("yes", "no"))
+            shown = len(window) / len(prompt.document) if window else float(not prompt.document)
+            return Answer(yes, no, _tokens(reply), shown)
 
 
 def address(url: str) -> tuple[str, str | None]:

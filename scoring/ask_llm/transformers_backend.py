@@ -8,6 +8,7 @@ from functools import cached_property
 from inspect import signature
 from pathlib import Path
 from typing import Any, Self
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -28,6 +29,9 @@ UNSTATED = {True: 512, False: 4096}
 """Tokens that are read where neither tokenizer nor model says, encoder-decoder or not."""
 SHARED_OPTIONS: Mapping[str, Any] = {"date_string": "26 Jul 2024", "enable_thinking": False}
 """For chat templates that know them: no answer depends on the day, and answers come without thinking first."""
+
+_loaded: WeakValueDictionary[tuple[object, ...], Any] = WeakValueDictionary()
+"""Networks that some question is asked to; they go with the last one."""
 
 
 class TransformersBackend:
@@ -86,12 +90,16 @@ class TransformersBackend:
 
     @cached_property
     def model(self) -> Any:
-        """The network, on its device."""
-        dtype = PRECISIONS[self.models.precision]
-        network: Any = huggingface.load_language_model(
-            self.folder, dtype=dtype, trust_remote_code=self.models.trust_remote_code
-        )
-        return network.to(self.device)
+        """The network, on its device; the same for all questions to it."""
+        precision, trust = self.models.precision, self.models.trust_remote_code
+        key = (self._digest, self.folder, str(self.device), precision, trust)
+        network: Any = _loaded.get(key)
+        if network is None:
+            network = huggingface.load_language_model(
+                self.folder, dtype=PRECISIONS[precision], trust_remote_code=trust
+            )
+            _loaded[key] = network = network.to(self.device)
+        return network
 
     @property
     def parameters(self) -> int:
@@ -120,7 +128,7 @@ class TransformersBackend:
 
     def answer(self, prompts: Sequence[Prompt]) -> list[Answer]:
         """Prompts of similar length together, at most ``batch_tokens`` with their padding in a pass."""
-        ids_P = self._fitted(prompts)
+        ids_P, shown_P = self._fitted(prompts)
         logs_P2, read_P = np.full((len(ids_P), 2), -math.inf), np.zeros(len(ids_P), dtype=np.int64)
         for begun in sorted({tokens[:-1] for tokens in (*self.yes, *self.no)}):
             lengths_P = np.array([len(ids) + len(begun) for ids in ids_P], dtype=np.int64)
@@ -134,9 +142,8 @@ class TransformersBackend:
                             with np.errstate(invalid="ignore"):  # NaN stays NaN
                                 logs_P2[rows, column] = np.logaddexp(logs_P2[rows, column], joint_B)
             read_P += lengths_P
-        return [
-            Answer(yes, no, read) for (yes, no), read in zip(logs_P2.tolist(), read_P.tolist(), strict=True)
-        ]
+        found = zip(logs_P2.tolist(), read_P.tolist(), shown_P, strict=True)
+        return [Answer(yes, no, read, shown) for (yes, no), read, shown in found]
 
     def _batches(self, lengths_P: IntArray) -> list[IntArray]:
         """Batches by length; of equal lengths only, where the model reads padding."""
@@ -152,7 +159,7 @@ class TransformersBackend:
     @cached_property
     def _reads_padding(self) -> bool:
         """Whether a prompt is answered differently beside a longer one, as by models without a mask."""
-        short, long = self._fitted([self.template.prompt(""), self.template.prompt("word " * 8)])
+        (short, long), _ = self._fitted([self.template.prompt(""), self.template.prompt("word " * 8)])
         alone, together = self._log_probs([short], ())[0], self._log_probs([short, long], ())[0]
         exact = self.models.precision == "float32"
         return bool((alone.exp() - together.exp()).abs().max() > (1e-4 if exact else 0.05))
@@ -225,16 +232,17 @@ class TransformersBackend:
         end = [self.tokenizer.eos_token_id]  # some tokenizers end every text; an answer would begin a new one
         return [list(ids[:-1] if ids[-1:] == end else ids) for ids in ids_P]
 
-    def _fitted(self, prompts: Sequence[Prompt]) -> list[list[int]]:
-        """Tokens of prompts; of one that is too long the end of the window is cut until it fits."""
-        ids_P = self._tokens(prompts)
+    def _fitted(self, prompts: Sequence[Prompt]) -> tuple[list[list[int]], list[float]]:
+        """Tokens of prompts, and the shares of their windows in them: of what is too long the end is cut."""
+        ids_P, shown_P = self._tokens(prompts), [1.0] * len(prompts)
         for place, prompt in enumerate(prompts):
+            whole = len(prompt.document)
             while (excess := len(ids_P[place]) - self._limit + self._longest - 1) > 0:
                 (starts_T,) = self.token_starts([prompt.document])
                 kept = max(0, len(starts_T) - excess)
                 prompt = Prompt(prompt.before, prompt.document[: int(starts_T[kept])], prompt.after)
-                (ids_P[place],) = self._tokens([prompt])
-        return ids_P
+                (ids_P[place],), shown_P[place] = self._tokens([prompt]), len(prompt.document) / whole
+        return ids_P, shown_P
 
     @property
     def _longest(self) -> int:

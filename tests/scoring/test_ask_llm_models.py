@@ -125,9 +125,10 @@ class TestLongDocuments:
         """Also where the tokens of a window are more beside the question than they were alone."""
         folder = save_llama(tmp_path / "llama", positions=1024, words=WORDS)
         asked, template = backend(folder), Template.of("yes-no-answer")
-        (ids,) = asked._fitted([template.prompt("ab " * 2000)])
+        (ids,), (shown,) = asked._fitted([template.prompt("ab " * 2000)])
         text = asked.tokenizer.decode(ids)
         assert len(ids) == 1024 and text.endswith(f"ab {template.after}"[-300:]) and template.before in text
+        assert shown == pytest.approx(text.count("ab ") / 2000, abs=1e-3)
 
     @pytest.mark.parametrize(
         ("windows", "count", "unseen"),
@@ -154,6 +155,12 @@ class TestLongDocuments:
 
 
 class TestOddModels:
+    def test_two_questions_to_one_model_load_it_once(self, tmp_path: Path) -> None:
+        folder = save_llama(tmp_path / "llama", positions=1024, words=WORDS)
+        first, second = backend(folder), backend(folder, template=Template.of("educational"))
+        assert first.model is second.model
+        assert first.model is not backend(folder, precision="bfloat16").model
+
     def test_padding_that_a_model_reads(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A model that counts its positions over the padding is asked in batches of equal lengths."""
         folder = save_gpt2(tmp_path / "gpt2")

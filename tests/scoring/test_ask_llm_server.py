@@ -17,10 +17,13 @@ from references.tiny_language_models import save_llama
 from scoring.ask_llm import connection, retries
 from scoring.ask_llm.backend import Answer, Prompt
 from scoring.ask_llm.prompts import Template
+from scoring.ask_llm.provider import AnswerProvider
 from scoring.ask_llm.server import TRIED_OUT_WITH, ServerBackend
 from scoring.ask_llm.transformers_backend import TransformersBackend
+from scoring.corpus.documents import Documents
 from scoring.corpus.models import CorpusModels
 from scoring.examples import Examples
+from scoring.needs import Answers
 from scoring.run import score
 
 CHAT = "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}{% endfor %}<|assistant|>"
@@ -144,6 +147,21 @@ class TestAnswers:
             (read,) = (body["prompt"] for body in server.bodies if TRIED_OUT_WITH not in body["prompt"])
         assert 400 < found.tokens <= 500
         assert read.startswith(f"{TEMPLATE.before}xxx") and read.endswith(f"xxx{TEMPLATE.after}")
+        assert found.shown == (len(read) - len(TEMPLATE.before + TEMPLATE.after)) / 600
+
+    def test_what_a_server_does_not_take_is_told_as_unseen(self, folder: Path, tmp_path: Path) -> None:
+        """One that does not say how much its model reads, also after the answer came from the journal."""
+        text = "x" * 2000
+        with OpenAIServer(folder, context=500, top=ALL, meta={}) as server:
+            given = CorpusModels.of({"llm": server.url})
+            for _ in range(2):
+                asking = AnswerProvider.of(Answers(prompt="yes-no-answer"), given, tmp_path)
+                assert asking.backend.room() is None
+                found = asking.values(Documents(Examples.from_arrays([text, "short"]), np.arange(2)))
+            read = max(len(body["prompt"]) for body in server.bodies)
+        left = read - len(TEMPLATE.before + TEMPLATE.after)
+        assert found[2].tolist() == [1, 1]
+        assert found[3].tolist() == [pytest.approx(1 - left / 2000), 0]
 
     def test_room_is_what_the_server_says_less_the_question(self, folder: Path) -> None:
         question = (
