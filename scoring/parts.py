@@ -37,6 +37,8 @@ class Parts:
     def __init__(self, out: Path | None, request: str, overwrite: bool = False, owner: str = "score") -> None:
         self.request = request
         self.folder = None if out is None else _folder(out)
+        self.resumed = False
+        """Whether an earlier call of the job has left something."""
         if self.folder is None:
             return
         head = self.folder / HEAD
@@ -46,7 +48,8 @@ class Parts:
                 f"{owner}: {str(self.folder)!r} holds the unfinished work of a different call; "
                 "repeat that call to finish it, choose another out, or overwrite."
             )
-        if known != request:
+        self.resumed = known == request
+        if not self.resumed:
             # Without its head a folder is what a killed deletion left: nobody knows whose pieces they are.
             shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -128,7 +128,7 @@ def score(
         if isinstance(source, CorpusSource):
             source.keep_in(stack.enter_context(parts.signals()) if folder is None else folder)
             if path is not None:
-                stack.callback(source.ledger.write, path, request)
+                stack.callback(source.ledger.write, path, request, parts.resumed)
         advance = stack.enter_context(progress("scoring", total, enabled=show_progress))
         job = _Job(source, order, covers, ids, labels, about, parts, folder, advance, show_progress)
         runs = []

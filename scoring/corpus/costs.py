@@ -61,8 +61,9 @@ class Costs:
 def costs_of(table: str | Path) -> Costs:
     """The costs of a score table of documents, or of a folder of its shards.
 
-    What lay finished on disk when a call began cost nothing in it; interrupted calls of the same request are in the
-    sums. Operations are those that providers know of: a server that does not say how large its model is has none.
+    What lay finished on disk when a call began cost nothing in it; calls that were interrupted, but not killed, and
+    left something to go on with are in the sums. Operations are those that providers know of: a server that does not
+    say how large its model is has none.
 
     Raises:
         InputError: There is no table, or none with costs: only signals of models of documents have some.

@@ -55,14 +55,14 @@ class Ledger:
             for name, numbers in more.get(kind, {}).items():
                 costs.setdefault(name, Cost()).add(**numbers)
 
-    def write(self, table: Path, request: str) -> None:
-        """To ``<table>.costs.json``; what earlier, interrupted calls of the same request cost is added."""
+    def write(self, table: Path, request: str, resumed: bool) -> None:
+        """To ``<table>.costs.json``; where a job was resumed, what earlier calls of the same request cost is added."""
         if not self.signals and not self.scorers:
             return
         path = ledger_path(table)
         known = json.loads(path.read_bytes()) if path.exists() else {}
         total = Ledger()
-        total.add(known if known.get("request") == request else {})
+        total.add(known if resumed and known.get("request") == request else {})
         total.add(self.to_dict())
         write_atomic(path, to_json({"request": request, **total.to_dict()}, indent=1))
 

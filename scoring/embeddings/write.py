@@ -88,12 +88,13 @@ def embed(
     if _finished(path, request, overwrite):
         return EmbeddingStore.open(path, OWNER)
     ledger = Ledger()
-    with Parts(path, request, overwrite, OWNER).signals() as work:
+    parts = Parts(path, request, overwrite, OWNER)
+    with parts.signals() as work:
         work_store = ArrayStore(work / "vectors", len(examples))
         try:
             _compute(examples, encoder, work_store, np.dtype(dtype), ledger, show_progress)
         finally:
-            ledger.write(path, request)
+            ledger.write(path, request, parts.resumed)
         with atomic_folder(path) as folder:
             _write(folder, examples, work_store, {**about, "request": request})
     remove_parts(path)

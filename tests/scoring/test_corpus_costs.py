@@ -107,6 +107,16 @@ class TestCosts:
         assert shares["ask_llm"] == ("ask_llm(form=share)",) and not shares["ask_llm(prompt=educational)"]
         assert set(found.signals) == {"answers", "answers(prompt=educational)"}
 
+    def test_a_table_that_is_made_again_costs_as_much_again_and_no_more(self, table: Path) -> None:
+        examples = Examples.from_arrays(documents(50), ids=[f"d{k}" for k in range(50)], name="corpus")
+        before = costs_of(table).total.tokens
+        for overwrite in (True, False):
+            if not overwrite:
+                table.unlink()
+            request = ["ask_llm", "ask_llm(form=share)", "ask_llm(prompt=educational)", "length"]
+            score(examples, request, out=table, overwrite=overwrite)
+            assert costs_of(table).total.tokens == before and costs_of(table).total.documents == 50
+
     def test_text(self, table: Path) -> None:
         lines = costs_of(table).text().splitlines()
         assert len(lines) == 5 and all(line.endswith(".") for line in lines)
