@@ -31,7 +31,7 @@ from scoring.sources.arrays import ArraySource
 from scoring.sources.corpus import CorpusSource
 from scoring.sources.opening import open_source
 from scoring.sources.source import IntArray, Pass, Source
-from scoring.sweep import ORDERS, Fits, Order, fit_run, sweep_pieces
+from scoring.sweep import ORDERS, Fits, Order, fit_run, sweep_pieces, timed
 from scoring.table import ScoreTable
 
 OPTIONS = ("out", "view", "per_run", "order", "block_rows", "cache", "overwrite", "show_progress")
@@ -229,7 +229,9 @@ class _Job:
                     )
             for column, sweeps in plan.collective.items():
                 assert isinstance(column.scorer, CollectiveScorer)
-                for side, value in column.scorer.score_all([passes[sweep] for sweep in sweeps]).items():
+                with timed(self.source, column.name, int(inside.sum())):
+                    found = column.scorer.score_all([passes[sweep] for sweep in sweeps])
+                for side, value in found.items():
                     values[f"{column.name}.{side}" if side else column.name] = np.asarray(value, dtype=float)
         everything = np.ones(int(inside.sum()), dtype=bool)
         return spread(values, dict.fromkeys(values, everything), inside)

@@ -69,7 +69,7 @@ def fit_sums(
     needs = frozenset[Need]().union(*(scorer.reads for scorer in scorers.values()))
     for _, signals in source.read(sweep, needs, rows):
         for key, scorer in scorers.items():
-            with _timed(source, key[0], 0):
+            with timed(source, key[0], 0):
                 more = scorer.fit(signals)
                 sums[key] = scorer.merge(sums[key], more) if key in sums else more
         advance(len(signals))
@@ -115,7 +115,7 @@ def sweep_block(
     for sweep, readers, positions, signals in _visits(source, plan, rows, order):
         index = torch.from_numpy(positions)
         for column in readers:
-            with _timed(source, column.name, len(signals)):
+            with timed(source, column.name, len(signals)):
                 states[column.name].step(index, signals, scorers[column.name, sweep])
             seen[column.name][index] = True
         advance(len(signals))
@@ -125,7 +125,7 @@ def sweep_block(
     return values, {output: seen[name] for name, outputs in finals.items() for output in outputs}, used
 
 
-def _timed(source: Source, column: str, documents: int) -> AbstractContextManager[None]:
+def timed(source: Source, column: str, documents: int) -> AbstractContextManager[None]:
     """Time of a scorer's own arithmetic, for sources that keep a ledger."""
     return source.ledger.scorer(column, documents) if isinstance(source, CorpusSource) else nullcontext()
 

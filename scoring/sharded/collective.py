@@ -21,8 +21,9 @@ import pyarrow.parquet as pq
 from scoring.blocks import describe_columns, spread
 from scoring.collected import Collected
 from scoring.combine import column_of, combine_runs
+from scoring.corpus.ledger import Ledger
 from scoring.data.shards import Shard
-from scoring.files import write_atomic
+from scoring.files import write_atomic, write_json
 from scoring.manifest import KEY, parquet_writer, parse_manifest, to_json
 from scoring.needs import Need
 from scoring.plan import Column, needs_of
@@ -78,10 +79,12 @@ def score_together(job: ShardJob, task: dict[str, Any]) -> dict[str, str]:
     collected = Collected(
         ids_N=ids, labels_N=labels, step=0, epoch=0.0, learning_rate=None, target=None, arrays=arrays
     )
-    values = {}
+    values, ledger = {}, Ledger()
     for column in collective(job):
         assert isinstance(column.scorer, CollectiveScorer)
-        for side, value in column.scorer.score_all([collected]).items():
+        with ledger.scorer(column.name, total):
+            found = column.scorer.score_all([collected])
+        for side, value in found.items():
             values[f"{column.name}.{side}" if side else column.name] = np.asarray(value, dtype=float)
     everything = np.ones(total, dtype=bool)
     data, roles = combine_runs(
@@ -89,6 +92,7 @@ def score_together(job: ShardJob, task: dict[str, Any]) -> dict[str, str]:
     )
     for place, name in enumerate(roles):
         write_atomic(_output(job, place), lambda file, name=name: _save(file, data[name]))  # type: ignore[misc]
+    write_json(job.folder / "costs" / "together.json", ledger.to_dict())
     return {"roles": json.dumps(roles), "tallies": to_json(tally(collective(job), data)).decode()}
 
 

@@ -5,6 +5,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from references.document_world import documents
 
@@ -13,6 +15,7 @@ from scoring.corpus.break_even import break_even
 from scoring.corpus.costs import costs_of
 from scoring.examples import Examples
 from scoring.run import score
+from scoring.score_shards import score_shards
 
 
 class TestBreakEven:
@@ -116,6 +119,15 @@ class TestCosts:
             request = ["ask_llm", "ask_llm(form=share)", "ask_llm(prompt=educational)", "length"]
             score(examples, request, out=table, overwrite=overwrite)
             assert costs_of(table).total.tokens == before and costs_of(table).total.documents == 50
+
+    def test_time_of_scorers_that_compare_all_documents(self, tmp_path: Path) -> None:
+        pq.write_table(pa.table({"text": documents(50)}), tmp_path / "shard.parquet")
+        for part in ("minhash_duplicates", "semantic_duplicates"):
+            score(Examples.load(tmp_path / "shard.parquet"), part, out=tmp_path / part, encoder="hashed")
+            score_shards(tmp_path / "shard.parquet", part, out=tmp_path / f"{part}-shards", encoder="hashed")
+            for table in (part, f"{part}-shards"):
+                own = json.loads((tmp_path / f"{table}.costs.json").read_text())["scorers"][part]
+                assert own["documents"] == 50 and own["seconds"] > 0
 
     def test_text(self, table: Path) -> None:
         lines = costs_of(table).text().splitlines()
