@@ -66,7 +66,8 @@ class Estimate:
         tokens, seconds, flops: Of all signals; seconds also of reading the texts, on this machine, as busy as it was.
             ``flops`` is of the signals that it is known of, None if of none.
         gpu_hours: ``flops`` on one accelerator of ``flop_per_second`` at ``utilisation``.
-        work_bytes, table_bytes: On disk while scoring, and of the table, before compression.
+        work_bytes, table_bytes: On disk while scoring (over shards, what collective scorers read lies there once
+            more), and of the table, before compression.
     """
 
     documents: int
@@ -155,12 +156,14 @@ def estimate(
     source.check_reads({column.name: column.scorer.needs for column in columns})
     needs = needs_of(columns)
     source.prepare(needs)
+    together = needs_of([column for column in columns if column.collective])
 
     started = perf_counter()
-    _spend(source, needs, np.arange(1))
+    _spend(source, needs, together, np.arange(1))
     start_seconds = perf_counter() - started
     groups = [
-        _spend(source, needs, rows) for rows in np.array_split(np.arange(len(pilot)), min(GROUPS, len(pilot)))
+        _spend(source, needs, together, rows)
+        for rows in np.array_split(np.arange(len(pilot)), min(GROUPS, len(pilot)))
     ]
 
     def total(per_group: Sequence[float]) -> Range:
@@ -207,8 +210,10 @@ class _Group:
     kept_bytes: int
 
 
-def _spend(source: CorpusSource, needs: frozenset[Need], rows: npt.NDArray[np.int64]) -> _Group:
-    """Read all signals of some rows."""
+def _spend(
+    source: CorpusSource, needs: frozenset[Need], together: frozenset[Need], rows: npt.NDArray[np.int64]
+) -> _Group:
+    """Read all signals of some rows; those that some scorer reads ``together`` of all rows are stored for it."""
     source.ledger = Ledger()
     kept = 0
     started = perf_counter()
@@ -216,8 +221,8 @@ def _spend(source: CorpusSource, needs: frozenset[Need], rows: npt.NDArray[np.in
         assert signals.documents is not None
         _ = signals.documents.texts_B if source.examples.kind == "text" else None
         for need, values in signals.extras.items():
-            if source.providers[need].keeps:
-                kept += sum(value.nbytes for value in values)
+            times = int(source.providers[need].keeps) + int(need in together)
+            kept += times * sum(value.nbytes for value in values)
     return _Group(len(rows), perf_counter() - started, source.ledger.signals, kept)
 
 

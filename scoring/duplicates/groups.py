@@ -9,6 +9,8 @@ import numpy as np
 from scoring.hashing import Ids
 from scoring.order import FloatArray, IntArray, hash_order
 
+GROUP_COLUMNS = ("group", "kept", "group_size")
+
 
 def group_columns(by_N: IntArray, ids_N: Ids, seed: int) -> Mapping[str, FloatArray]:
     """``group``, ``kept`` and ``group_size`` of N rows, of which row i yields to row ``by_N[i]`` (-1: to none).

@@ -20,7 +20,7 @@ from scoring.duplicates.banding import (
     rows_per_band,
     shared_buckets,
 )
-from scoring.duplicates.groups import group_columns
+from scoring.duplicates.groups import GROUP_COLUMNS, group_columns
 from scoring.duplicates.shingles import Unit, check_shingles
 from scoring.duplicates.signatures import share_of_equal
 from scoring.errors import bad_value
@@ -74,6 +74,7 @@ class MinhashDuplicates(CollectiveScorer):
     seed: int = 0
     needs: ClassVar[frozenset[str]] = frozenset({"minhashes"})
     meaning: ClassVar[Meaning] = "redundant"
+    sides: ClassVar[tuple[str, ...]] = GROUP_COLUMNS
 
     def __post_init__(self) -> None:
         check_banding(OWNER, self.threshold, self.permutations, self.mode)

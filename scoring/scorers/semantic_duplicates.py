@@ -19,7 +19,7 @@ from scoring.duplicates.by_angle import (
     survival_order,
 )
 from scoring.duplicates.cosine_clusters import partition
-from scoring.duplicates.groups import group_columns
+from scoring.duplicates.groups import GROUP_COLUMNS, group_columns
 from scoring.duplicates.unit_vectors import UnitVectors
 from scoring.errors import bad_value, unknown_name
 from scoring.meaning import Meaning
@@ -63,6 +63,7 @@ class SemanticDuplicates(CollectiveScorer):
     seed: int = 0
     needs: ClassVar[frozenset[str]] = frozenset({"embeddings"})
     meaning: ClassVar[Meaning] = "redundant"
+    sides: ClassVar[tuple[str, ...]] = GROUP_COLUMNS
 
     def __post_init__(self) -> None:
         check_eps(OWNER, self.eps, self.clusters, self.mode)

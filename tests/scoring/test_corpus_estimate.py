@@ -80,6 +80,16 @@ class TestPilot:
         assert found.work_bytes == 1000 * 4 * 8
         assert found.table_bytes == pytest.approx(1000 * (4 * 8 + 5), rel=0.01)
 
+    def test_bytes_of_what_is_read_together(self) -> None:
+        """Minhashes are not kept, but stored for the scorer; embeddings are both. Beside a score are three columns."""
+        found = estimate(corpus(1000), "minhash_duplicates(permutations=32)")
+        assert found.work_bytes == 1000 * 32 * 8
+        assert found.table_bytes == pytest.approx(1000 * (4 * 8 + 5), rel=0.01)
+        assert (
+            estimate(corpus(1000), "semantic_duplicates", encoder="hashed(dim=16)").work_bytes
+            == 2 * 1000 * 16 * 4
+        )
+
     def test_one_document(self) -> None:
         found = estimate(corpus(1), "ask_llm")
         assert found.groups == 1 and found.tokens.low is None
