@@ -122,10 +122,14 @@ class AskLLM(DocumentScorer):
             )
         if known and low > known / 2:
             half = next(k for k in range(len(EDGES)) if sum(counts[: k + 1]) >= known / 2)
+            other = (
+                " (yes-no-answer for a model that only continues text)"
+                if self.prompt == "sachdeva2024"
+                else ""
+            )
             said.append(
                 f"the model does not answer the question (it puts less than {LOW:g} on yes and no for "
                 f"{low / known:.0%} of the documents, less than {EDGES[half]:g} for half of them); its scores mean "
-                "little: try another prompt (yes-no-answer for a model that only continues text), or a model that "
-                "follows instructions"
+                f"little: try another prompt{other}, or a model that follows instructions"
             )
         return Review(summary, said)

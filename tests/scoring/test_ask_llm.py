@@ -143,6 +143,13 @@ class TestReview:
             summary["low_mass"] == 1 and summary["mass_below_0.01"] == 20 and summary["mass_below_0.001"] == 0
         )
 
+    def test_what_was_tried_is_not_advised(self) -> None:
+        values = dict.fromkeys(("", "valid", "windows", "unseen"), torch.full((3,), 0.01))
+        for prompt, advised in (("sachdeva2024", True), ("yes-no-answer", False)):
+            scorer = AskLLM(prompt=prompt)
+            (said,) = scorer.review(scorer.tally(values)).warnings
+            assert ("try another prompt (yes-no-answer" in said) == advised
+
     def test_a_model_that_answers_is_not_warned_of(self, scripted: ScriptedBackend) -> None:
         examples, _ = mix(10, 10)
         table = score(examples, "ask_llm", llm="x")  # a warning would be an error
