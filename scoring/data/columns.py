@@ -179,8 +179,8 @@ def to_column(name: str, values: Any) -> Values:
     if type(values).__module__.startswith("pandas"):
         try:
             return _plain(pa.Array.from_pandas(values))
-        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
-            pass  # pictures, or a mix that is told below
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, UnicodeEncodeError):
+            pass  # pictures, or what is told below
     cells = values.tolist() if isinstance(values, np.ndarray) and values.dtype.kind in "US" else list(values)
     families = {"text"} if set(map(type, cells)) == {str} else {_family(cell) for cell in cells} - {"null"}
     if len(families) > 1:
@@ -194,6 +194,11 @@ def to_column(name: str, values: Any) -> Values:
             return dense(column)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
         raise mixed_types(name, cells) from None
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"Examples.load: {name} must be text in Unicode, and holds half of a surrogate pair in "
+            f"{error.object[max(0, error.start - 10) : error.start + 10]!r}."
+        ) from None
     except RaggedError:
         return column
     return _plain(column)

@@ -209,3 +209,8 @@ def test_the_hub_is_quiet_when_it_cannot_be_reached():
     assert done.stderr.count("Traceback") == 1  # no chain of what the hub client raised
     assert re.search(r"^FileNotFoundError: Examples.load: 'nobody/nothing' is not", done.stderr, re.MULTILINE)
     assert "Retrying" not in done.stderr and "HEAD" not in done.stderr
+
+
+@pytest.mark.parametrize("kind", [list, np.array, lambda texts: pd.Series(texts, dtype=object)])
+def test_half_of_a_surrogate_pair(kind):
+    assert "half of a surrogate pair in 'a \\ud800 b'" in sentence({"text": kind(["fine", "a \ud800 b"])})
