@@ -17,8 +17,8 @@ Sample = dict[str, Tensor]
 
 
 def content_hashes(texts: Sequence[str]) -> UInt64Array:
-    """One hash per text; halves of surrogate pairs count as "?"."""
-    return hash_ids(np.array([_readable(text) for text in texts], dtype=object))
+    """One hash per text, whatever its case and white space; halves of surrogate pairs count as "?"."""
+    return hash_ids(np.array([" ".join(_readable(text).lower().split()) for text in texts], dtype=object))
 
 
 def sample(

@@ -106,7 +106,7 @@ def _sorted(
     vectors_MD: npt.NDArray[np.float64] | None,
 ) -> TrainingSet:
     """In an order that is not that of the rows: a fit sums them up, and sums round."""
-    order = np.lexsort((good_M, content_M))
+    order = np.lexsort((ids_M, good_M, content_M))
     return TrainingSet(
         [texts[row] for row in order.tolist()],
         good_M[order],

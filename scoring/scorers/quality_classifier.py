@@ -39,9 +39,10 @@ class QualityClassifier(DocumentScorer):
     ``against=corpus``, all of the target is good, and bad are ``negatives`` documents of the corpus, those of the
     lowest hash of (seed, id), by default as many as the target has. Probabilities are for that mix.
 
-    Documents that it learned from, known by their content or id, are scored by classifiers that did not see them:
-    ``folds`` parts by hash of the content; 0 for one classifier that saw all. The side column ``left_out`` tells them.
-    So a target can be scored itself, and its AUROC is that of cross-fitting. Near duplicates are not recognised.
+    Documents that it learned from, known by their content (whatever its case and white space) or id, are scored by
+    classifiers that did not see them: ``folds`` parts by hash of the content; 0 for one classifier that saw all. The
+    side column ``left_out`` tells them. So a target can be scored itself, and its AUROC is that of cross-fitting. Other
+    near duplicates are not recognised.
 
     ``features``: ``hashed`` (counts of words and pairs of them), ``embeddings`` (of ``encoder``, or that of the call),
     ``statistics`` (counts of words, lines, repetition), or several joined by ``+``. ``c``: how much the data weigh

@@ -117,6 +117,14 @@ class TestFolds:
         assert roc_auc_score(labels, seen.column("quality_classifier(folds=0)")) > 0.95
         assert (seen.column("quality_classifier(folds=0).left_out") == 0).all()
 
+    def test_copies_of_other_case_or_white_space_are_left_out_together(self) -> None:
+        texts = documents(200, seed=9)
+        copies = [f"  {text.upper()}\n" for text in texts]
+        labels = np.random.default_rng(0).integers(0, 2, 200)
+        target = Examples.from_arrays([*texts, *copies], np.tile(labels, 2))
+        found = values(target, target=target)
+        assert 0.35 < roc_auc_score(np.tile(labels, 2), found) < 0.65
+
     def test_a_fold_is_scored_by_what_did_not_see_it(self) -> None:
         texts = [*documents(60), *junk(60)]
         good = np.arange(120) < 60
