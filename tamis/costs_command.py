@@ -41,7 +41,14 @@ def costs(
     document = {"scorers": found.rows(), "flops": found.flops}
     said = found.text()
     if parameters is not None and tokens_saved is not None:
+        if not found.flops:
+            raise InputError(
+                f"tamis costs: no operations are known of the scores in {str(table)!r}, so there is nothing to set "
+                "against --tokens-saved; without --parameters it tells the time that scoring took."
+            )
         paid = break_even(found.flops, 6 * parameters, tokens_saved, runs, tokens=tokens)
         document["break_even"] = paid.to_dict()
         said = f"{said}\n{paid.text()}"
+        if uncounted := [each.scorer for each in found.scorers if not each.cost.flops]:
+            said += f" Not counted, since their operations are unknown: {', '.join(uncounted)}."
     emit(document, as_json, lambda: typer.echo(said))

@@ -259,7 +259,9 @@ def _describe_ends(
                 [str(id_), _label(labels.get(id_), names), *([pictures[id_]] if pictures else []), value]
                 for id_, value in rows
             ]
-            title = f"{end} {by} (high means {table.meaning(by)})"
+            title = f"{end} {by}"
+            if table.columns[by]["role"] != "side":  # a count beside a score means itself
+                title += f" (high means {table.meaning(by)})"
             console().print(grid(title, header, lines, left=len(header) - 1))
 
     return document, print_it

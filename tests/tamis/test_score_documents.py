@@ -65,3 +65,44 @@ def test_mistakes_are_one_sentence(given: list[str], owner: str, hint: str, corp
     said = done.stderr.strip().splitlines()[-1]
     assert owner in said and hint in said and said.endswith("."), said
     assert "Traceback" not in done.output
+
+
+def test_columns_beside_a_score_can_be_shown_and_selected_by(corpus: Path, tmp_path: Path) -> None:
+    """The rows with kept == 1 are those at a threshold of 1."""
+    rows = corpus.read_text().splitlines()
+    again = [json.dumps({"id": 100 + k, "text": json.loads(rows[k])["text"]}) for k in range(10)]
+    twice, table = tmp_path / "twice.jsonl", tmp_path / "scores.parquet"
+    twice.write_text("\n".join([*rows, *again]))
+    asked = ("--id", "id", "--scorers", "minhash_duplicates", "--out", table, "--quiet")
+    assert tamis("score", twice, *asked).exit_code == 0
+    kept = ScoreTable.read(table).column("minhash_duplicates.kept")
+    assert 0 < kept.sum() < len(kept) == 50
+    beside = ("--by", "minhash_duplicates.kept")
+    done = tamis("select", table, *beside, "--take", "threshold", "--option", "at_least=1", "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["rows"] == int(kept.sum())
+    shown = tamis("show", table, *beside, "--top", "2")
+    assert shown.exit_code == 0 and "highest minhash_duplicates.kept" in shown.stdout
+    assert "arbitrary" not in shown.stdout
+
+
+def test_one_table_of_documents_is_no_architecture(corpus: Path, tmp_path: Path) -> None:
+    table = tmp_path / "nameless.parquet"
+    asked = "length,length(unit=words),random,random(seed=1)"
+    assert tamis("score", corpus, "--scorers", asked, "--out", table, "--quiet").exit_code == 0
+    done = tamis("compare", table, "--quiet", "--json")
+    assert done.exit_code == 0, done.output
+    sections = json.loads(done.stdout)["sections"]
+    said = " ".join(str(sentence) for each in sections.values() for sentence in each["sentences"])
+    assert "Closest are" in said and "One component explains" in said
+    assert "nameless" not in said and "(documents)" not in said and "difficulty" not in said
+
+
+def test_nothing_is_said_of_what_pays_where_no_operations_are_known(corpus: Path, tmp_path: Path) -> None:
+    table = tmp_path / "scores.parquet"
+    assert tamis("score", corpus, "--scorers", "length", "--out", table, "--quiet").exit_code == 0
+    told = tamis("costs", table)
+    assert told.exit_code == 0 and "operations unknown" in told.stdout
+    refused = tamis("costs", table, "--parameters", "1e9", "--tokens-saved", "1e9")
+    assert refused.exit_code == 2 and "no operations are known" in refused.stderr
+    assert "pays" not in refused.output

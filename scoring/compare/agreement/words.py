@@ -46,8 +46,10 @@ def of_scores(cells: Sequence[CellAgreement], keep: float, of_documents: bool = 
         return
     rho = [float(found.averaged.rho.values[pair]) for found, pair in pairs]
     high, low = pairs[int(np.argmax(rho))], pairs[int(np.argmin(rho))]
+    named = not of_documents or len(cells) > 1
     ends = [
-        f"{found.names[i]} and {found.names[j]} in {found.architecture} at {found.averaged.rho.at(i, j).words()}"
+        f"{found.names[i]} and {found.names[j]}{f' in {found.architecture}' if named else ''} at "
+        f"{found.averaged.rho.at(i, j).words()}"
         for found, (i, j) in (high, low)
     ]
     yield f"Closest are {ends[0]}" + (f", farthest {ends[1]}." if len(pairs) > 1 else ".")

@@ -20,13 +20,14 @@ from scoring.reports.section import Cell, Listing, Section
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NAME, TITLE = "components", "One difficulty or several"
+NAME, TITLE, TITLE_OF_DOCUMENTS = "components", "One difficulty or several", "One component or several"
 
 
 def section(scores: RunScores, request: Request) -> Section:
     """Principal components and one factor of ranked scores, copies counted as they are and once."""
+    title = TITLE_OF_DOCUMENTS if scores.of_documents else TITLE
     if len(scores.scores) < 2:
-        return Section(NAME, TITLE, ["There is one score: components need two, a factor three."])
+        return Section(NAME, title, ["There is one score: components need two, a factor three."])
 
     def of(architecture: str, among: Sequence[str] | None = None) -> Components | None:
         return components(
@@ -36,7 +37,7 @@ def section(scores: RunScores, request: Request) -> Section:
     found = [each for name in scores.architectures if (each := of(name)) is not None]
     if not found:
         said = "Fewer than two scores tell any examples apart: there is nothing to take components of."
-        return Section(NAME, TITLE, [said])
+        return Section(NAME, title, [said])
     alike = {first: others for first, others in copies(scores).items() if others}
     dropped = {name for others in alike.values() for name in others}
     distinct = [name for name in scores.scores if name not in dropped]
@@ -69,7 +70,8 @@ def section(scores: RunScores, request: Request) -> Section:
         "congruence": [{"a": a, "b": b, "first": first, "factor": factor} for a, b, first, factor in pairs],
     }
     return Section(
-        NAME, TITLE, sentences, [_explained(found), _loadings(found)], {"components": partial(_draw, found)}, document
+        NAME, title, sentences, [_explained(found), _loadings(found, scores.of_documents)],
+        {"components": partial(_draw, found)}, document,
     )  # fmt: skip
 
 
@@ -79,13 +81,15 @@ def _said(
     """One sentence each on components and on the factor: a range over architectures."""
     runs = _numbers([each.runs for each in found])
     over = f"averaged over {runs} runs" if runs != "1" else "of documents" if of_documents else "of one run"
+    named = not of_documents or len(found) > 1
     low, high = float(found[0].first_share.low), float(found[0].first_share.high)
     ends = "" if len(found) > 1 or np.isnan(low) else f" (95 %: {percent(low)} to {percent(high)})"
     sentence = (
         f"One component explains {_percents([float(each.explained[0]) for each in found])}{ends} of the variance of "
-        f"{_numbers([len(each.names) for each in found])} ranked scores, {over} "
-        f"({', '.join(each.architecture for each in found)})"
+        f"{_numbers([len(each.names) for each in found])} ranked scores, {over}"
     )
+    if named:
+        sentence += f" ({', '.join(each.architecture for each in found)})"
     if once:
         sentence += (
             f"; {_percents([float(each.first_share.values) for each in once])} of the "
@@ -102,16 +106,15 @@ def _said(
             f"{max(fit.largest_residual for fit in factors):.3f} at most."
         )
         if bound := [name for name, fit in fits if fit.heywood]:
-            sentence += (
-                f" In {', '.join(bound)} a loading reached its bound 1: a score that is the factor itself, or one "
-                "factor does not fit."
-            )
+            place = f"In {', '.join(bound)} a" if named else "A"
+            sentence += f" {place} loading reached its bound 1: a score that is the factor itself, or one factor does not fit."
         yield sentence
     for each in found:
         against = [name for name, loading in zip(each.names, each.loadings[:, 0]) if loading < 0]
         if against:
             verb = "orders" if len(against) == 1 else "order"
-            yield f"{each.architecture}: {', '.join(against)} {verb} examples against the first component."
+            place = f"{each.architecture}: " if named else ""
+            yield f"{place}{', '.join(against)} {verb} examples against the first component."
 
 
 def _of_many(found: Sequence[Components]) -> str:
@@ -168,9 +171,10 @@ def _explained(found: Sequence[Components]) -> Listing:
     return Listing(header, rows, "Shares of the variance of ranked scores")
 
 
-def _loadings(found: Sequence[Components]) -> Listing:
+def _loadings(found: Sequence[Components], of_documents: bool) -> Listing:
     """A row per score; of several architectures the first component alone, side by side."""
-    caption = "Loadings: correlations of scores with what they have in common; high is hard"
+    caption = "Loadings: correlations of scores with what they have in common"
+    caption += "" if of_documents else "; high is hard"
     if len(found) > 1:
         names = dict.fromkeys(name for each in found for name in each.names)
         rows: list[list[Cell]] = [[name, *(_loading(each, name) for each in found)] for name in names]
