@@ -11,6 +11,8 @@ from scoring.density.weights import effective_share
 
 LADDER: tuple[int, ...] = (*range(1, 17), 18, 20, 22, 24, 26, 28, 30, 32, 36, 40, 44, 48, 56, 64)
 """Numbers of concatenated hashes that are tried."""
+NEIGHBOUR = 1.0
+"""Kernel sum over other rows that is worth one copy of the row."""
 QUERIES = 2048
 """Rows of the sample whose sums are looked at."""
 ANCHORS = (1_000, 2_000, 4_000, 8_000)
@@ -18,10 +20,10 @@ AGREEMENT = 0.98
 """Spearman correlation of the sums over anchors with those over other rows, at which anchors are enough."""
 
 
-def effective_shares(sample_MP: Tensor, kernel: Kernel) -> list[float]:
-    """ESS / N of weights 1 / S in the sample for every rung of the ``LADDER``."""
+def shares_and_medians(sample_MP: Tensor, kernel: Kernel) -> list[tuple[float, float]]:
+    """ESS / N of weights 1 / S in the sample, and the median of S over its other rows, for every rung of ``LADDER``."""
     queries_QP = sample_MP[:QUERIES]
-    sums_LQ = torch.zeros(len(LADDER), len(queries_QP), dtype=torch.float64)
+    sums_LQ = torch.full((len(LADDER), len(queries_QP)), -1.0, dtype=torch.float64)  # without the row itself
     step = max(1, ELEMENTS // len(queries_QP))
     for start in range(0, len(sample_MP), step):
         base_QM = kernel.one_hash(queries_QP, sample_MP[start : start + step])
@@ -30,17 +32,27 @@ def effective_shares(sample_MP: Tensor, kernel: Kernel) -> list[float]:
             powers_QM *= power(base_QM, concatenations - reached)
             sums_LQ[rung] += powers_QM.sum(1)
             reached = concatenations
-    means_LQ = ((sums_LQ - 1) / max(1, len(sample_MP) - 1)).clamp(min=FLOOR)
-    return [effective_share(means_Q) for means_Q in means_LQ]
+    means_LQ = (sums_LQ / max(1, len(sample_MP) - 1)).clamp(min=FLOOR)
+    return [
+        (effective_share(means_Q), float(sums_Q.median()))
+        for means_Q, sums_Q in zip(means_LQ, sums_LQ, strict=True)
+    ]
 
 
 def concatenations_for(sample_MP: Tensor, kernel: Kernel, ess: float) -> int:
-    """The widest kernel with ESS / N of at most ``ess``; where there is none, that with the smallest."""
-    shares = effective_shares(sample_MP, kernel)
-    for concatenations, share in zip(LADDER, shares):
-        if share <= ess:
-            return concatenations
-    return LADDER[shares.index(min(shares))]
+    """The widest kernel with ESS / N of at most ``ess``; where there is none, that with the smallest.
+
+    Of those alone that leave the middle row of the sample at least ``NEIGHBOUR`` among the others: in a small or even
+    corpus a kernel that is narrow enough for ``ess`` sees only who happens to have one near neighbour.
+    """
+    wide = [
+        (share, concatenations)
+        for concatenations, (share, median) in zip(LADDER, shares_and_medians(sample_MP, kernel), strict=True)
+        if median >= NEIGHBOUR
+    ]
+    if not wide:
+        return LADDER[0]
+    return next((concatenations for share, concatenations in wide if share <= ess), min(wide)[1])
 
 
 def anchors_for(sample_MP: Tensor, kernel: Kernel) -> int:

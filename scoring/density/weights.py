@@ -63,14 +63,19 @@ def median(tally: Mapping[str, float]) -> float:
     raise AssertionError("the octaves hold all rows")
 
 
-def review(tally: Mapping[str, float], more: Mapping[str, float], said: Sequence[str]) -> Review:
-    """ESS / N, extremes and median, and warnings at both ends of ESS / N; ``more`` numbers, and what is ``said``."""
+def review(
+    tally: Mapping[str, float], more: Mapping[str, float], said: Sequence[str], uniform: str = ""
+) -> Review:
+    """ESS / N, extremes and median, and warnings at both ends of ESS / N; ``more`` numbers, and what is ``said``.
+
+    ``uniform``: why weights may be nearly uniform, or what to do about it.
+    """
     share = effective_share_of(tally)
     warnings = list(said)
     if share > UNIFORM:
         warnings.append(
             f"the effective sample size of weights 1 / score is {share:.1%} of the documents, so drawing with them is "
-            "nearly uniform sampling"
+            f"nearly uniform sampling{uniform}"
         )
     if share < UNEVEN:
         warnings.append(

@@ -117,8 +117,25 @@ class TestTuning:
         """Two topics of one size: all rows are equally dense, whatever the kernel."""
         rows, _ = clusters((200, 200), spread=0.01)
         scorer, values = look_and_score(Density(), rows)
-        shares = tuning.effective_shares(scorer.found.rows_MP, Kernel("angular"))
+        shares = [share for share, _ in tuning.shares_and_medians(scorer.found.rows_MP, Kernel("angular"))]
         assert effective_share(values) == pytest.approx(min(shares), abs=1e-9) and min(shares) > 0.4
+
+    @pytest.mark.parametrize("kernel", ["angular", "l2"])
+    @pytest.mark.parametrize("count", [10, 11, 168, 600])
+    def test_where_nothing_is_denser_the_kernel_still_sees_neighbours(self, kernel: str, count: int) -> None:
+        """The narrowest kernel leaves half of the documents one copy's worth of others; and its review says why."""
+        rows = np.random.default_rng(0).normal(size=(count, 64)).astype(np.float32)
+        scorer, values = look_and_score(Density(kernel=kernel), rows)
+        assert np.median(values) * (count - 1) >= 0.95
+        narrower = Density(kernel=kernel, concatenations=scorer.found.kernel.concatenations + 1)
+        assert np.median(look_and_score(narrower, rows)[1]) * (count - 1) < 1.05
+        warnings = said(values)[1]
+        assert "too narrow" not in warnings and "this corpus has little density structure" in warnings
+        assert "the kernel may be too wide" in said(values, Density(concatenations=3))[1]
+
+    def test_two_rows(self) -> None:
+        scorer, values = look_and_score(Density(), np.eye(2, dtype=np.float32))
+        assert scorer.found.kernel.concatenations == 1 and values.tolist() == [0.5, 0.5]
 
 
 def entropy(table: ScoreTable, labels: np.ndarray, take: str, **options: object) -> float:
@@ -192,7 +209,7 @@ class TestRareTopics:
         parts = [data[data.label_name == name][:size] for name, size in sizes.items()]
         texts = [text.split("\n\n", 1)[-1][:400] for part in parts for text in part.text]
         rows = embed_texts(texts, "minilm")
-        rare = np.arange(len(rows)) >= 800
+        rare = np.arange(len(rows)) >= 1000
         assert kept_times(look_and_score(Density(), rows)[1], rare) >= 2
         assert kept_times(look_and_score(DensitySachdeva(rows=200), rows)[1], rare) < 1.5
 
