@@ -107,7 +107,10 @@ def _said(
         )
         if bound := [name for name, fit in fits if fit.heywood]:
             place = f"In {', '.join(bound)} a" if named else "A"
-            sentence += f" {place} loading reached its bound 1: a score that is the factor itself, or one factor does not fit."
+            sentence += (
+                f" {place} loading reached its bound 1: a score that is the factor itself, or one factor does not "
+                "fit."
+            )
         yield sentence
     for each in found:
         against = [name for name, loading in zip(each.names, each.loadings[:, 0]) if loading < 0]
