@@ -76,8 +76,14 @@ def costs_of(table: str | Path) -> Costs:
             "written where models read the documents."
         )
     found = Ledger()
-    found.add(json.loads(ledger.read_bytes()))
-    described = ScoreTable.read(path).columns
+    known = json.loads(ledger.read_bytes())
+    found.add(known)
+    scores = ScoreTable.read(path)
+    described = scores.columns
+    if known.get("request") != scores.info.get("request"):
+        raise InputError(
+            f"costs_of: {ledger.name!r} must be of the table {str(path)!r}, and is of another one."
+        )
     names = [name for name, about in described.items() if about.get("role", "score") == "score"]
     reads = {name: _reads(name) for name in names}
     scorers = []

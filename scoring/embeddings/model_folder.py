@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 from scoring.errors import InputError, unknown_name
+from scoring.file_digests import file_digest
 from scoring.networks.huggingface import load_config, minilm_folder, quiet
 
 WEIGHTS = (".safetensors", ".bin")
@@ -55,9 +56,7 @@ def folder_digest(folder: Path) -> str:
     for file in sorted([*folder.glob("*"), *folder.glob("*_*/*")]):
         kept = file.suffix in (*WEIGHTS, *SETTINGS) and not file.name.startswith(NOT_OF_THE_MODEL)
         if kept and file.is_file():
-            with file.open("rb") as content:
-                inside = hashlib.file_digest(content, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-            state.update(f"{file.relative_to(folder).as_posix()}:{inside};".encode())
+            state.update(f"{file.relative_to(folder).as_posix()}:{file_digest(file)};".encode())
     return state.hexdigest()
 
 

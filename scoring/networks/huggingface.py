@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from scoring.errors import InputError, bad_value, missing_extra, name_some
+from scoring.file_digests import file_digest
 from scoring.networks import architectures
 from scoring.networks.input_statistics import pixel_statistics
 from scoring.networks.inputs import Inputs, ProcessorInputs
@@ -204,8 +205,7 @@ def weights_digest(path: str | Path, config: PreTrainedConfig) -> str:
     state = hashlib.blake2b(digest_size=16)
     for file in sorted(Path(path).iterdir()):
         if file.suffix in (".json", ".safetensors", ".bin", ".txt", ".model", ".jinja") and file.is_file():
-            with file.open("rb") as content:
-                state.update(f"{file.name}:{hashlib.file_digest(content, 'blake2b').hexdigest()};".encode())
+            state.update(f"{file.name}:{file_digest(file)};".encode())
     return state.hexdigest()
 
 
