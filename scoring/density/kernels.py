@@ -18,6 +18,8 @@ from scoring.errors import bad_value, unknown_name
 Kind = Literal["angular", "l2"]
 ROUNDING = 1e-14
 """Rows whose cosine is as near to 1 as that are the same: the rest is rounding."""
+NARROWEST = 1e-9
+"""The least width: far below it numbers of pieces are no longer whole numbers of 64 bits, and all fall together."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
@@ -40,8 +42,8 @@ class Kernel:
             raise unknown_name("kernel", "density", str(self.kind), KINDS)
         if not isinstance(self.concatenations, int) or self.concatenations < 1:
             raise bad_value("concatenations", "density", self.concatenations, "a whole number from 1")
-        if not (isinstance(self.width, int | float) and 0 < self.width < math.inf):
-            raise bad_value("width", "density", self.width, "a finite number above 0")
+        if not (isinstance(self.width, int | float) and NARROWEST <= self.width < math.inf):
+            raise bad_value("width", "density", self.width, f"a finite number from {NARROWEST:g}")
 
     def with_concatenations(self, concatenations: int) -> Kernel:
         """The same hashes, more or fewer of them together."""

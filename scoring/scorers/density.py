@@ -158,9 +158,10 @@ class Density(Scorer):
         )
         # half a copy: the median is known to a part of a power of two, and the automatic kernel leaves a whole one
         said = [narrow] if weights.median(tally) * others < 0.5 else []
-        uniform = (
-            "; the kernel may be too wide: take more concatenations or a smaller width"
-            if self.concatenations or self.ess > weights.UNIFORM
-            else ": this corpus has little density structure in these embeddings"
-        )
+        if said:
+            uniform = ""  # far from each other for this kernel, whatever the corpus is like
+        elif self.concatenations or self.ess > weights.UNIFORM:
+            uniform = "; the kernel may be too wide: take more concatenations or a smaller width"
+        else:
+            uniform = ": this corpus has little density structure in these embeddings"
         return weights.review(tally, {"alone_share": alone}, said, uniform)

@@ -263,6 +263,8 @@ class TestReview:
     def test_kernel_too_narrow(self) -> None:
         summary, warnings = said(np.random.default_rng(0).lognormal(-12, 1, 1000))
         assert "the kernel is too narrow" in warnings and summary["alone_share"] > 0.9
+        warnings = said(np.full(50, 2.0**-40))[1]
+        assert "nearly uniform" in warnings and "little density structure" not in warnings
 
     def test_bandwidth_of_the_paper_too_small(self) -> None:
         rows = np.random.default_rng(0).normal(size=(60, 32)).astype(np.float32)
@@ -328,6 +330,7 @@ class TestOddRows:
             ({"buckets": 1}, "buckets"),
             ({"concatenations": -1}, "concatenations"),
             ({"kernel": "l2", "width": 0.0}, "width"),
+            ({"kernel": "l2", "width": 1e-30}, "width"),
             ({"rows": True}, "rows"),
         ],
     )
