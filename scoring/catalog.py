@@ -94,6 +94,7 @@ SCORERS: Mapping[str, Entry] = {
     "ngram_perplexity:corpus": _at("ngram_perplexity", "NGramPerplexityWithinCorpus"),
     "normalized_margin": _at("label_quality", "NormalizedMargin"),
     "perplexity": _at("perplexity", "Perplexity"),
+    "perplexity:ccnet": _at("ccnet_perplexity", "CCNetPerplexity"),
     "perplexity:data-juicer": _at("perplexity", "Perplexity", part="response"),
     "perplexity:qurating": _at("perplexity", "MeanLogLikelihood"),
     "perplexity:response": _at("perplexity", "Perplexity", part="response"),

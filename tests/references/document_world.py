@@ -3,10 +3,12 @@
 import functools
 import tempfile
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from references.tiny_arpa import ARPA
 from references.tiny_language_models import save_llama
 from references.tiny_regression_head import save_head
 
@@ -14,7 +16,11 @@ from scoring.catalog import SCORERS, make_scorer
 from scoring.examples import Examples
 from scoring.needs import OF_DOCUMENTS
 
-ENTRIES = [n for n in sorted(SCORERS) if make_scorer(n).needs & OF_DOCUMENTS]
+ENTRIES = [
+    n
+    for n in sorted(SCORERS)
+    if make_scorer(n).needs & OF_DOCUMENTS and (n != "perplexity:ccnet" or find_spec("kenlm"))
+]
 """Scorers of documents."""
 
 ALSO_OF_DOCUMENTS: list[str] = ["loss", "reducible_loss"]
@@ -29,6 +35,7 @@ REQUESTS: dict[str, str] = {
     "quality_classifier:regression": (
         f"quality_classifier:regression(model={_TEMPORARY.name}/head,max_tokens=12,windows=mean)"
     ),
+    "perplexity:ccnet": f"perplexity:ccnet(model={_TEMPORARY.name}/lm.arpa)",
     "perplexity:qurating": "perplexity:qurating(window=64)",
 }
 """Name -> request with options that suit the small world, where the bare name does not."""
@@ -46,6 +53,7 @@ MAY_BE_NAN: set[str] = {
     "ngram_perplexity",
     "ngram_perplexity:corpus",
     "perplexity",
+    "perplexity:ccnet",
     "perplexity:data-juicer",
     "perplexity:qurating",
     "perplexity:response",
@@ -95,6 +103,7 @@ def document_world() -> DocumentWorld:
     """Made once; its models lie in a folder that goes with the process."""
     folder = Path(_TEMPORARY.name)
     save_head(folder / "head")
+    (folder / "lm.arpa").write_text(ARPA)
     texts = [*ODD, *documents(ROWS - len(ODD))]
     ids = [f"doc-{k}" for k in range(ROWS)]
     good = documents(12, seed=1)
