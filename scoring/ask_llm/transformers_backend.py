@@ -8,7 +8,6 @@ from functools import cached_property
 from inspect import signature
 from pathlib import Path
 from typing import Any, Self
-from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -20,7 +19,8 @@ from scoring.ask_llm.spellings import Tokens, spelled
 from scoring.batching import plan_batches
 from scoring.corpus.models import CorpusModels
 from scoring.errors import InputError
-from scoring.inference import PRECISIONS, check_precision, pick_device
+from scoring.inference import check_precision, pick_device
+from scoring.language_models.loaded import loaded_network
 from scoring.networks import huggingface
 
 MARGIN = 4
@@ -29,9 +29,6 @@ UNSTATED = {True: 512, False: 4096}
 """Tokens that are read where neither tokenizer nor model says, encoder-decoder or not."""
 SHARED_OPTIONS: Mapping[str, Any] = {"date_string": "26 Jul 2024", "enable_thinking": False}
 """For chat templates that know them: no answer depends on the day, and answers come without thinking first."""
-
-_loaded: WeakValueDictionary[tuple[object, ...], Any] = WeakValueDictionary()
-"""Networks that some question is asked to; they go with the last one."""
 
 
 class TransformersBackend:
@@ -92,14 +89,7 @@ class TransformersBackend:
     def model(self) -> Any:
         """The network, on its device; the same for all questions to it."""
         precision, trust = self.models.precision, self.models.trust_remote_code
-        key = (self._digest, self.folder, str(self.device), precision, trust)
-        network: Any = _loaded.get(key)
-        if network is None:
-            network = huggingface.load_language_model(
-                self.folder, dtype=PRECISIONS[precision], trust_remote_code=trust
-            )
-            _loaded[key] = network = network.to(self.device)
-        return network
+        return loaded_network(self.folder, self._digest, self.device, precision, trust)
 
     @property
     def parameters(self) -> int:

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from scoring.checkpoints import RUN, RunDirectory
 from scoring.errors import InputError, bad_value
-from scoring.inference import PRECISIONS, check_precision, pick_device
+from scoring.inference import check_precision, pick_device
 from scoring.language_models.encoding import ByteEncoder, Encoder, FolderEncoder
+from scoring.language_models.loaded import loaded_network
 from scoring.networks import huggingface
 
 UNSTATED = 2048
@@ -53,10 +54,7 @@ class CausalModel:
     @cached_property
     def network(self) -> Any:
         """The network, on its device, in evaluation mode."""
-        network: Any = huggingface.load_language_model(
-            self.folder, dtype=PRECISIONS[self.precision], trust_remote_code=self.trust_remote_code
-        )
-        return network.requires_grad_(False).to(self.device)
+        return loaded_network(self.folder, self.digest, self.device, self.precision, self.trust_remote_code)
 
     @cached_property
     def parts(self) -> tuple[Any, Head] | None:
