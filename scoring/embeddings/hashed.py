@@ -11,7 +11,8 @@ matrix is never there, nothing depends on the corpus, and inner products are kep
 about 1/sqrt(D). The result is divided by its Euclidean norm.
 
 How much D and n-grams matter: a logistic regression on the vectors of 2,000 posts of 20 Newsgroups names the group of
-others in .33 of cases by default, .45 with ``ngrams=[1,1]``, .56 with ``dim=1024`` (chance: .05).
+others in .56 of cases by default, .41 with ``dim=256``, .42 with ``ngrams=[1,2]``, whose many rare pairs crowd the
+dimensions (chance: .05).
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ STOP_WORDS = ("english", "none")
 BLOCKS = 8
 BUCKETS = 2**30
 """So many that different n-grams do not meet."""
-DEFAULT_NGRAMS = {"word": (1, 2), "char": (3, 5), "char_wb": (3, 5)}
+DEFAULT_NGRAMS = {"word": (1, 1), "char": (3, 5), "char_wb": (3, 5)}
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,13 @@ class HashedEncoder:
         analyzer: ``word``: lower-cased runs of letters, digits and underscores; ``char``: lower-cased characters,
             blanks folded; ``char_wb``: the same, only inside of words. Scripts without blanks between words need
             characters.
-        ngrams: Shortest and longest; by default 1 and 2 words, or 3 to 5 characters.
+        ngrams: Shortest and longest; by default single words, or 3 to 5 characters.
         stop_words: ``english`` leaves out the 318 words of scikit-learn's list before n-grams are made; of characters
             nothing is left out.
         seed: Of the projection.
     """
 
-    dim: int = 256
+    dim: int = 512
     analyzer: str = "word"
     ngrams: tuple[int, int] | None = None
     stop_words: str = "english"

@@ -37,7 +37,7 @@ def slowly(text: str, dim: int, seed: int) -> np.ndarray:
 
 @pytest.mark.parametrize(("dim", "seed"), [(256, 0), (8, 1), (37, 2)])
 def test_vectors_are_those_of_a_slow_loop(dim, seed) -> None:
-    found = embed_texts(TEXTS, f"hashed(dim={dim},seed={seed})")
+    found = embed_texts(TEXTS, f"hashed(dim={dim},ngrams=[1,2],seed={seed})")
     np.testing.assert_allclose(found, [slowly(text, dim, seed) for text in TEXTS], atol=1e-7)
 
 
@@ -61,7 +61,7 @@ def test_cosines_are_kept_without_bias() -> None:
     second = " ".join([*(f"a{k}" for k in range(20)), *(f"b{k}" for k in range(20))])
     found = []
     for seed in range(60):
-        one, other = embed_texts([first, second], f"hashed(ngrams=[1,1],seed={seed})")
+        one, other = embed_texts([first, second], f"hashed(dim=256,seed={seed})")
         found.append(float(one @ other))
     assert np.mean(found) == pytest.approx(0.5, abs=3 * 256**-0.5 / 60**0.5)
     assert 0.3 * 256**-0.5 < np.std(found) < 1.2 * 256**-0.5
@@ -86,7 +86,7 @@ def test_options_are_checked() -> None:
     }.items():
         with pytest.raises(InputError, match=says):
             open_encoder(f"hashed({options})")
-    assert open_encoder("hashed(ngrams=[1,2])").describe() == HashedEncoder().describe()
+    assert open_encoder("hashed(ngrams=[1,1],dim=512)").describe() == HashedEncoder().describe()
     assert open_encoder("hashed(dim=64)").describe() != HashedEncoder().describe()
 
 
@@ -105,7 +105,7 @@ def accuracy(encoder: str, data_dir, train: int, test: int) -> float:
 
 
 def test_hashed_vectors_know_the_topics_of_real_posts(data_dir) -> None:
-    assert accuracy("hashed(dim=512)", data_dir, 2000, 1000) > 0.38
+    assert accuracy("hashed", data_dir, 2000, 1000) > 0.48
 
 
 @pytest.mark.slow
