@@ -58,7 +58,7 @@ class TestPlanted:
 
 
 CORPORA = {
-    "novels": ("gutenberg_novels", "text", 24, 3.1310, 3.20),
+    "novels": ("gutenberg_novels", "text", 23, 3.1310, 3.20),
     "imdb": ("imdb_unsup_8k", "text", 80, 3.4510, 3.49),
     "shakespeare": ("tinyshakespeare", "text", 72, 4.4260, 4.18),
     "wikitext": ("wikitext2_valid_test", "text", 12, 5.2028, 4.48),
