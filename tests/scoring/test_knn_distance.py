@@ -53,6 +53,12 @@ def test_copies_are_at_distance_zero() -> None:
     assert (values(KnnDistance(k=2), np.repeat(ROWS[:4], 3, axis=0)) == 0).all()
 
 
+def test_rows_of_zeros_have_no_direction() -> None:
+    rows = np.array([[0.0, 0.0], [0.0, 0.0], [1.0, 1.0], [1.0, 1.0]])
+    assert values(KnnDistance(k=1), rows).tolist() == pytest.approx([1, 1, 0, 0], abs=1e-12)
+    assert values(KnnDistance(k=1, metric="euclidean"), rows).tolist() == [0, 0, 0, 0]
+
+
 def test_cells() -> None:
     found = values(KnnDistance(probes=1000), ROWS)
     np.testing.assert_allclose(found, values(KnnDistance(), ROWS), rtol=1e-6)
