@@ -34,7 +34,7 @@ class KnnDistance(CollectiveScorer):
     documents differently. ``metric``: 1 - cosine, or Euclidean. Exact search compares all pairs; with ``probes`` it
     looks into that many cells only (``scoring.neighbors``).
 
-    Copies are neighbours at distance 0, but rows of zeros (of empty documents, from some encoders) have no direction and
+    Copies are neighbours at distance 0, but rows of zeros (some encoders' empty documents) have no direction and
     a cosine distance of 1 from every row. With fewer than ``k`` others it is of those there are; NaN without any. An
     embedding that is not finite is an error.
     """
