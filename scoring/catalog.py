@@ -260,6 +260,6 @@ def _name_of(scorer: Scorer) -> str:
             return name
     plain = [name for name, entry in entries if not entry.options] or [name for name, _ in entries]
     words = plain[0] if plain else re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(scorer).__name__).lower()
-    changed = [f for f in fields(scorer) if f.repr and getattr(scorer, f.name) != f.default]
+    changed = [f for f in fields(scorer) if f.init and f.repr and getattr(scorer, f.name) != f.default]
     options = ",".join(f"{f.name}={getattr(scorer, f.name)}" for f in changed)
     return f"{words}({options})" if options else words

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-MOST_NAMES = 100
+MOST_NAMES = 60
 """Of more names an error lists the nearest ones only."""
 
 

@@ -97,7 +97,7 @@ def score_shards(
 
     What models make of documents (embeddings, log-likelihoods, answers) is kept in ``<out>.parts`` until its shard is
     scored, so that looks, scoring and resuming compute it once: on disk, 4 bytes x width x rows of embeddings where
-    some scorer looks first. In memory are a piece of texts, one chunk of 1,024 documents of signals, and two sets of
+    some scorer looks first. In memory are a piece of texts, one chunk of 256 documents of signals, and two sets of
     the sums of a look. What it cost is written to ``<out>.costs.json``, which unlike the table differs between equal
     calls; what a killed worker spent on its last piece is not in it.
 

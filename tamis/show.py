@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 Print = Callable[[], None]
 
 PER_RUN_ROLES = ("se", "runs", "run")
+MOST_SIDES = 6
+"""More columns beside a score than these are named, not shown."""
 
 
 def show_runs(runs: Sequence[RunDirectory]) -> None:
@@ -69,8 +72,12 @@ def show_table(table: ScoreTable, path: Path | None) -> None:
     """Every score column: meaning, where its signals come from, quartiles."""
     described = {row["column"]: row for row in table.describe()}
     rows = []
+    beside = Counter(meta.get("parent") for meta in table.columns.values() if meta["role"] == "side")
+    many = {parent for parent, count in beside.items() if count > MOST_SIDES}
     for name, meta in table.columns.items():
         if meta["role"] in PER_RUN_ROLES or name == "label":
+            continue
+        if meta["role"] == "side" and meta.get("parent") in many:
             continue
         row = described[name]
         how = " ".join(str(meta[key]) for key in ("view", "steps") if meta.get(key)) + _epoch(meta)
@@ -86,6 +93,11 @@ def show_table(table: ScoreTable, path: Path | None) -> None:
         name for at, name in enumerate(header) if name in ("inf", "NaN") and not any(r[at] for r in rows)
     ]
     console().print(grid(title, header, rows, left=3, drop=[*empty, "q25", "q75", "from"]))
+    for parent in sorted(many, key=str):
+        sides = [
+            name.removeprefix(f"{parent}.") for name, m in table.columns.items() if m.get("parent") == parent
+        ]
+        console().print(f"{escape(str(parent))} has {len(sides)} more columns: {escape(', '.join(sides))}")
     for name, meta in table.columns.items():
         if said := meta.get("summary"):
             numbers = ", ".join(f"{what.replace('_', ' ')} {cell(value)}" for what, value in said.items())

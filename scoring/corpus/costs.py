@@ -119,5 +119,9 @@ def _sum(costs: Sequence[Cost]) -> Cost:
 
 
 def _said(cost: Cost) -> str:
-    flops = f"{cost.flops:.2e} FLOPs" if cost.flops else "operations unknown"
-    return f"{cost.documents:,} documents, {count(cost.tokens)} tokens, {duration(cost.seconds)}, {flops}"
+    parts = [f"{cost.documents:,} documents", duration(cost.seconds)]
+    if cost.tokens:
+        parts.insert(1, f"{count(cost.tokens)} tokens")
+    if cost.tokens or cost.flops:
+        parts.append(f"{cost.flops:.2e} FLOPs" if cost.flops else "operations unknown")
+    return ", ".join(parts)

@@ -121,15 +121,16 @@ class RaceSketch:
         try:
             state = load_tensors(Path(path))
             known = state["format"] == FORMAT
+            hashes = Hashes(Kernel(**state["kernel"]), **state["hashes"]) if known else None
+            space = Space(**state["space"]) if known and state["space"] is not None else None
+            counted = (state["counts"], state["count"]) if known else None
         except (OSError, ValueError, KeyError, TypeError, SafetensorError):
             raise InputError(
                 f"density: there is no sketch at {str(path)!r}; name it without its ending."
             ) from None
-        if not known:
+        if hashes is None or counted is None:
             raise InputError(f"density: the sketch at {str(path)!r} is of another version; make it again.")
-        hashes = Hashes(Kernel(**state["kernel"]), **state["hashes"])
-        space = None if state["space"] is None else Space(**state["space"])
-        return cls(hashes, state["counts"], state["count"], space)
+        return cls(hashes, *counted, space)
 
 
 def _same(a: Space | None, b: Space | None) -> bool:

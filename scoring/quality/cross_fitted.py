@@ -33,7 +33,7 @@ class CrossFitted:
         self._fitted: dict[int, LinearClassifier] = {}
 
     def log_odds(
-        self, features: Features, content_B: UInt64Array, ids_B: UInt64Array
+        self, features: Features, content_B: UInt64Array, ids_B: UInt64Array | None
     ) -> tuple[FloatArray, FloatArray]:
         """ln P(good) / P(bad), (B,), and 1 where the document was left out of the fit, else 0."""
         fold_B = self.folds_of(content_B, ids_B)
@@ -43,11 +43,12 @@ class CrossFitted:
             found_B[inside] = self.classifier(fold).log_odds(features.take(inside))
         return found_B, (fold_B >= 0).astype(np.float64)
 
-    def folds_of(self, content_B: UInt64Array, ids_B: UInt64Array) -> IntArray:
+    def folds_of(self, content_B: UInt64Array, ids_B: UInt64Array | None) -> IntArray:
         """The fold of the training document of the same content, else of the same id; -1 where there is none."""
         by_content, by_id = self._places
-        pairs = zip(content_B.tolist(), ids_B.tolist())
-        found = [by_content.get(content, by_id.get(each, -1)) for content, each in pairs]
+        found = [by_content.get(content, -1) for content in content_B.tolist()]
+        if ids_B is not None:
+            found = [by_id.get(each, -1) if fold < 0 else fold for fold, each in zip(found, ids_B.tolist())]
         return np.array(found, dtype=np.int64)
 
     def classifier(self, fold: int) -> LinearClassifier:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from scoring.errors import InputError, bad_value, missing_extra
+from scoring.file_digests import file_digest
 from scoring.meaning import Meaning
 from scoring.scorer import DocumentScorer, Outputs
 from scoring.signals import Signals
@@ -36,6 +37,8 @@ class CCNetPerplexity(DocumentScorer):
 
     model: str = ""
     sentencepiece: str = ""
+    files: str = field(init=False, default="", compare=False)
+    """Digests of the two, so that other files under the same names are another score."""
     needs: ClassVar[frozenset[str]] = frozenset({"texts"})
     meaning: ClassVar[Meaning] = "hard"
     sides: ClassVar[tuple[str, ...]] = ("words",)
@@ -44,11 +47,13 @@ class CCNetPerplexity(DocumentScorer):
         for name in ("model", "sentencepiece"):
             if not isinstance(getattr(self, name), str):
                 raise bad_value(name, OWNER, getattr(self, name), "the path of a file")
+        files = [Path(path) for path in (self.model, self.sentencepiece) if path and Path(path).is_file()]
+        object.__setattr__(self, "files", ",".join(file_digest(path) for path in files))
 
     def outputs(self, signals: Signals) -> Outputs:
         """Perplexity and words, (B,) each."""
-        model = _kenlm(self.model)
-        pieces = _pieces(self.sentencepiece) if self.sentencepiece else str.split
+        model = _kenlm(self.model, self.files)
+        pieces = _pieces(self.sentencepiece, self.files) if self.sentencepiece else str.split
         rows = []
         for text in signals.texts_B:
             lines = [pieces(line) for line in text.split("\n")]
@@ -62,7 +67,7 @@ class CCNetPerplexity(DocumentScorer):
 
 
 @functools.lru_cache(maxsize=2)
-def _kenlm(path: str) -> Any:
+def _kenlm(path: str, files: str) -> Any:
     try:
         kenlm: Any = import_module("kenlm")
     except ImportError:
@@ -76,7 +81,7 @@ def _kenlm(path: str) -> Any:
 
 
 @functools.lru_cache(maxsize=2)
-def _pieces(path: str) -> Any:
+def _pieces(path: str, files: str) -> Any:
     try:
         sentencepiece: Any = import_module("sentencepiece")
     except ImportError:

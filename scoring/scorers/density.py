@@ -79,6 +79,8 @@ class Density(Scorer):
             raise unknown_name("method", OWNER, str(self.method), get_args(Method))
         Kernel(self.kernel, self.concatenations or 1, self.width)
         check_counts(OWNER, self, dims=1, rows=1, buckets=2, concatenations=0, anchors=0, seed=0)
+        if self.anchors == 1:  # it has nobody to be compared with
+            raise bad_value("anchors", OWNER, self.anchors, "0, or a whole number from 2")
         if not (isinstance(self.ess, int | float) and 0 < self.ess < 1):
             raise bad_value("ess", OWNER, self.ess, "a number between 0 and 1")
 

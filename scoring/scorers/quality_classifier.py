@@ -39,10 +39,10 @@ class QualityClassifier(DocumentScorer):
     ``against=corpus``, all of the target is good, and bad are ``negatives`` documents of the corpus, those of the
     lowest hash of (seed, id), by default as many as the target has. Probabilities are for that mix.
 
-    Documents that it learned from, known by their content (whatever its case and white space) or id, are scored by
-    classifiers that did not see them: ``folds`` parts by hash of the content; 0 for one classifier that saw all. The
-    side column ``left_out`` tells them. So a target can be scored itself, and its AUROC is that of cross-fitting. Other
-    near duplicates are not recognised.
+    Documents that it learned from are scored by classifiers that did not see them: ``folds`` parts by hash of the
+    content; 0 for one classifier that saw all. They are known by their content, whatever its case and white space, or
+    by an id that is a text (whole numbers of two sources meet by chance). The side column ``left_out`` tells them. So a
+    target can be scored itself, and its AUROC is that of cross-fitting. Other near duplicates are not recognised.
 
     ``features``: ``hashed`` (counts of words and pairs of them), ``embeddings`` (of ``encoder``, or that of the call),
     ``statistics`` (counts of words, lines, repetition), or several joined by ``+``. ``c``: how much the data weigh
@@ -124,8 +124,9 @@ class QualityClassifier(DocumentScorer):
         classifiers = target.once((self, id(self.drawn)), lambda: self._train(target))
         vectors_BD = signals.extra(self._vectors).double().numpy() if self._vectors else None
         features = make_features(self._kinds, signals.texts_B, vectors_BD)
-        hashes = content_hashes(signals.texts_B), hash_ids(signals.ids_B)
-        log_odds_B, left_out_B = classifiers.log_odds(features, *hashes)
+        named = signals.ids_B.dtype.kind not in "iu"
+        ids_B = hash_ids(signals.ids_B) if named else None
+        log_odds_B, left_out_B = classifiers.log_odds(features, content_hashes(signals.texts_B), ids_B)
         value = torch.from_numpy(np.where(blank(signals), np.nan, log_odds_B))
         return {
             "": value.sigmoid() if self.output == "probability" else value,

@@ -26,7 +26,7 @@ from scoring.sources.source import IntArray, Pass
 if TYPE_CHECKING:
     from scoring.examples import Examples
 
-CHUNK_ROWS = 1024
+CHUNK_ROWS = 256
 """Documents that are read at once; providers cut batches of their own out of them."""
 NATS, REFERENCE_NATS = DocumentNats(), DocumentNats(model="reference")
 PASS = Pass(run=0, step=0, epoch=0.0, view="clean", where="corpus")
@@ -67,8 +67,8 @@ class CorpusSource:
         for name, needs in names.items():
             if lacking := sorted(needs - stored):
                 raise InputError(
-                    f"score: scorer {name!r} reads {', '.join(lacking)}, which {self.examples.name} alone does not "
-                    "have; give runs or arrays as source."
+                    f"score: scorer {name!r} reads {', '.join(lacking)}, which {self.examples.name} does not hold; "
+                    "give runs or arrays as source."
                 )
 
     def prepare(self, needs: frozenset[Need]) -> None:

@@ -228,11 +228,11 @@ class TestHumanJudgements:
         return float(roc_auc_score(frame.label, table.column(request)))
 
     def test_hashed(self, data_dir: Path) -> None:
-        assert self.auroc(data_dir, "quality_classifier") > 0.84  # .861
+        assert self.auroc(data_dir, "quality_classifier") > 0.84  # .860
 
     def test_statistics(self, data_dir: Path) -> None:
-        assert self.auroc(data_dir, "quality_classifier(features=statistics)") > 0.84  # .859
-        assert self.auroc(data_dir, "quality_classifier(features=hashed+statistics)") > 0.87  # .887
+        assert self.auroc(data_dir, "quality_classifier(features=statistics)") > 0.84  # .852
+        assert self.auroc(data_dir, "quality_classifier(features=hashed+statistics)") > 0.87  # .878
 
     @pytest.mark.slow
     def test_embeddings(self, data_dir: Path) -> None:
