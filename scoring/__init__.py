@@ -7,6 +7,8 @@ from typing import Any
 _PUBLIC = {
     "ArraySource": "scoring.sources.arrays",
     "CollectiveScorer": "scoring.scorer",
+    "CorpusSource": "scoring.sources.corpus",
+    "DocumentScorer": "scoring.scorer",
     "Examples": "scoring.examples",
     "InputError": "scoring.errors",
     "RunDirectory": "scoring.checkpoints",

@@ -6,6 +6,8 @@ from typing import Any
 # The public names of the three packages under one roof; loaded on first use.
 _PUBLIC = {
     "ArraySource": "scoring.sources.arrays",
+    "CorpusSource": "scoring.sources.corpus",
+    "EmbeddingStore": "scoring.embeddings.store",
     "Examples": "scoring.examples",
     "InputError": "scoring.errors",
     "RunScores": "scoring.compare.run_scores",
@@ -14,7 +16,11 @@ _PUBLIC = {
     "Subset": "selection.subset",
     "apply_shards": "selection.apply_shards",
     "compare": "scoring.compare.run",
+    "costs_of": "scoring.corpus.costs",
     "cscore": "training.studies.retraining",
+    "embed": "scoring.embeddings.write",
+    "embed_texts": "scoring.embeddings.texts",
+    "estimate": "scoring.corpus.estimate",
     "find_architectures": "scoring.compare.cells",
     "memorization": "training.studies.retraining",
     "predictions_of_runs": "scoring.compare.predictions.predicting",
