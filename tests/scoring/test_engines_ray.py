@@ -204,6 +204,7 @@ def test_scoring_and_selection_give_the_same_bytes(engine: Ray, tmp_path: Path) 
     assert len(list(marks.glob("*/*"))) == 2 + 2 + 2
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*:UserWarning")
 def test_looks_at_all_shards_give_the_same_bytes(engine: Ray, tmp_path: Path) -> None:
     """Documents, two looks, and a worker that dies in each stage."""

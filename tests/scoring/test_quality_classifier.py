@@ -230,6 +230,7 @@ class TestHumanJudgements:
     def test_hashed(self, data_dir: Path) -> None:
         assert self.auroc(data_dir, "quality_classifier") > 0.84  # .860
 
+    @pytest.mark.slow
     def test_statistics(self, data_dir: Path) -> None:
         assert self.auroc(data_dir, "quality_classifier(features=statistics)") > 0.84  # .852
         assert self.auroc(data_dir, "quality_classifier(features=hashed+statistics)") > 0.87  # .878

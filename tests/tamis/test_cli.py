@@ -115,7 +115,7 @@ def test_arrays_need_no_data(tmp_path: Path) -> None:
     )
     assert done.exit_code == 0, done.output
     assert len(ScoreTable.read(out)) == 20
-    assert done.exit_code == 0 and "20 examples, 2 run(s)" in done.stdout
+    assert done.exit_code == 0 and "20 examples, 2 runs" in done.stdout
 
 
 def test_cross_fitting_scores_every_example_by_a_model_that_left_it_out(tmp_path: Path) -> None:
@@ -339,7 +339,7 @@ MISTAKES = {
     "nothing to compare with": (["score", "digits", "--from", "RUNS", "--scorers", "less"], "with as --target."),
     "a target for a score without one": (
         ["score", "digits", "--from", "RUNS", "--scorers", "tracin", "--target-split", "test"],
-        "--target is for knn_shapley:target, less, tracin:target, trak:target, and the scorers are tracin.",
+        "knn_shapley:target, less, ngram_perplexity, quality_classifier, tracin:target, trak:target, and the scorers are",
     ),
     "a reference for a score without one": (
         ["score", "digits", "--from", "RUNS", "--scorers", "loss", "--reference", "RUNS"],
