@@ -339,7 +339,7 @@ MISTAKES = {
     "nothing to compare with": (["score", "digits", "--from", "RUNS", "--scorers", "less"], "with as --target."),
     "a target for a score without one": (
         ["score", "digits", "--from", "RUNS", "--scorers", "tracin", "--target-split", "test"],
-        "knn_shapley:target, less, ngram_perplexity, quality_classifier, tracin:target, trak:target, and the scorers are",
+        "ngram_perplexity, quality_classifier, tracin:target, trak:target, and the scorers are tracin.",
     ),
     "a reference for a score without one": (
         ["score", "digits", "--from", "RUNS", "--scorers", "loss", "--reference", "RUNS"],
