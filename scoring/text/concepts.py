@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from scoring.errors import InputError
 from scoring.hashing import hash_ids
 
 IntArray = npt.NDArray[np.int64]
+Id = TypeVar("Id", int, str)
 
 _WORDS = re.compile(r"\w+")
 _CONCEPTS = re.compile(r"[^\W\d_]{3,}")
@@ -94,3 +95,16 @@ def count_documents(texts: Iterable[str], terms: str = "") -> dict[str, int]:
         for name in wanted.in_text(text):
             counts[name] = counts.get(name, 0) + 1
     return counts
+
+
+def inverted_index(texts: Iterable[str], ids: Iterable[Id], terms: str = "") -> dict[str, list[Id]]:
+    """Concept -> ids of the texts that hold it, in the order of the texts; given ``terms`` may have none.
+
+    Memory grows with the number of pairs of a document and a concept.
+    """
+    wanted = Terms.read(terms, "inverted_index")
+    index: dict[str, list[Id]] = {name: [] for name in wanted.terms}
+    for text, id_ in zip(texts, ids, strict=True):
+        for name in wanted.in_text(text):
+            index.setdefault(name, []).append(id_)
+    return index

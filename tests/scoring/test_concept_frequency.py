@@ -14,7 +14,7 @@ from scipy.stats import spearmanr
 from scoring.examples import Examples
 from scoring.run import score
 from scoring.scorers.concept_frequency import ConceptFrequency
-from scoring.text.concepts import Terms, count_documents
+from scoring.text.concepts import Terms, count_documents, inverted_index
 from scoring.text.document_counts import Counts, count, look_up, merge
 from scoring.text.long_tail import long_tail, zipf_exponent
 from training.laws.concept_frequency import concept_frequency
@@ -174,3 +174,14 @@ class TestRealCorpora:
 def test_options_out_of_range(options: dict[str, Any], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         ConceptFrequency(**options)
+
+
+def test_an_inverted_index_names_the_documents_that_the_counts_count() -> None:
+    texts = documents(60)
+    index = inverted_index(texts, [f"d{k}" for k in range(60)])
+    assert {name: len(ids) for name, ids in index.items()} == count_documents(texts)
+    for name, ids in index.items():
+        held = [f"d{k}" for k, text in enumerate(texts) if name in text.lower().replace(".", "").split()]
+        assert ids == held, name
+    given = inverted_index(["Red fish, red", "blue FISH"], [7, 9], "fish;red fish;cat")
+    assert given == {"cat": [], "fish": [7, 9], "red fish": [7]}
