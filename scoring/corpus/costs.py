@@ -90,13 +90,13 @@ def costs_of(table: str | Path) -> Costs:
     for name in names:
         keys = [key for key in reads[name] if key in found.signals]
         shares = tuple(other for other in names if other != name and any(key in reads[other] for key in keys))
-        cost = _sum([*(found.signals[key] for key in keys), found.scorers.get(name, Cost())])
+        cost = _sum([*(found.signals[key] for key in keys), found.scorers.get(name, Cost())], len(scores))
         scorers.append(ScorerCost(name, tuple(reads[name][key] for key in keys), cost, shares))
     named = {key: name for each in reads.values() for key, name in each.items()}
     return Costs(
         scorers,
         {named.get(key, key): cost for key, cost in found.signals.items()},
-        _sum([*found.signals.values(), *found.scorers.values()]),
+        _sum([*found.signals.values(), *found.scorers.values()], len(scores)),
     )
 
 
@@ -109,12 +109,12 @@ def _reads(column: str) -> dict[str, str]:
     return {repr(need): need_name(need) for need in sorted(expanded(parsed.scorer.reads), key=repr)}
 
 
-def _sum(costs: Sequence[Cost]) -> Cost:
-    """Of costs of the same documents."""
+def _sum(costs: Sequence[Cost], rows: int) -> Cost:
+    """Of costs of the same documents, ``rows`` of them: a signal that is read at several looks is of no more."""
     total = Cost()
     for cost in costs:
         total.add(tokens=cost.tokens, seconds=cost.seconds, flops=cost.flops)
-    total.documents = max((cost.documents for cost in costs), default=0)
+    total.documents = min(rows, max((cost.documents for cost in costs), default=0))
     return total
 
 

@@ -42,7 +42,13 @@ def agreement_map(agreement: Agreement, *, title: str = "Agreement of scores") -
     return figure
 
 
-def agreement_panels(names: Sequence[str], panels: Mapping[str, Floats], *, title: str) -> Figure:
+def agreement_panels(
+    names: Sequence[str],
+    panels: Mapping[str, Floats],
+    *,
+    title: str,
+    label: str = "correlation, high = hard on both",
+) -> Figure:
     """Heat maps of the same scores side by side: title of a panel -> (S, S) correlations, blank where NaN.
 
     The order is the caller's. With more than 8 scores there are two panels in a row.
@@ -68,7 +74,7 @@ def agreement_panels(names: Sequence[str], panels: Mapping[str, Floats], *, titl
             )
             axes.set_title(name, pad=6, fontsize=10)
         figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
-        _bar(figure, images[0], list(grid.flat), "correlation, high = hard on both")
+        _bar(figure, images[0], list(grid.flat), label)
     return figure
 
 

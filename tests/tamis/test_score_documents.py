@@ -106,3 +106,12 @@ def test_nothing_is_said_of_what_pays_where_no_operations_are_known(corpus: Path
     refused = tamis("costs", table, "--parameters", "1e9", "--tokens-saved", "1e9")
     assert refused.exit_code == 2 and "no operations are known" in refused.stderr
     assert "pays" not in refused.output
+
+
+def test_documents_that_are_looked_at_twice_are_counted_once(corpus: Path, tmp_path: Path) -> None:
+    vectors, table = tmp_path / "vectors", tmp_path / "scores.parquet"
+    assert tamis("embed", corpus, "--id", "id", "--out", vectors, "--quiet").exit_code == 0
+    given = ("--id", "id", "--embeddings", vectors, "--scorers", "density", "--out", table, "--quiet")
+    assert tamis("score", corpus, *given).exit_code == 0
+    told = tamis("costs", table).stdout
+    assert "density: 40 documents, " in told and "Together: 40 documents, " in told

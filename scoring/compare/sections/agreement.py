@@ -58,7 +58,7 @@ def section(scores: RunScores, request: Request) -> Section:
         listings.append(_scores_listing(cells))
         for number, found in enumerate(cells, 1):
             stem = "agreement" if not several else f"agreement_{number}_{_safe(found.architecture)}"
-            figures[stem] = partial(_draw_cells, found, order)
+            figures[stem] = partial(_draw_cells, found, order, scores.of_documents)
         tables["agreement_pairs"] = _table(row for found in cells for row in _pair_rows(found))
     if several:
         sentences += agreement_words.of_architectures(across, [found.runs for found in cells])
@@ -212,7 +212,7 @@ def _order(cells: Sequence[CellAgreement], rows: int) -> list[int]:
     return [names.index(name) for name in Agreement(names, mean, rows).ordered().names]
 
 
-def _draw_cells(found: CellAgreement, order: Sequence[int]) -> Figure:
+def _draw_cells(found: CellAgreement, order: Sequence[int], of_documents: bool = False) -> Figure:
     from scoring.plots.agreement import agreement_panels
 
     chosen = np.ix_(order, order)
@@ -226,9 +226,10 @@ def _draw_cells(found: CellAgreement, order: Sequence[int]) -> Figure:
         }
     else:
         panels = {"Spearman": panels["averaged"], "Kendall": found.averaged.kendall[chosen]}
-    return agreement_panels(
-        [found.names[i] for i in order], panels, title=f"Agreement of scores: {found.architecture}"
-    )
+    names = [found.names[i] for i in order]
+    if of_documents:
+        return agreement_panels(names, panels, title="Agreement of scores", label="correlation")
+    return agreement_panels(names, panels, title=f"Agreement of scores: {found.architecture}")
 
 
 def _draw_across(across: Sequence[AcrossAgreement]) -> Figure:

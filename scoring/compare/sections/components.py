@@ -71,7 +71,7 @@ def section(scores: RunScores, request: Request) -> Section:
     }
     return Section(
         NAME, title, sentences, [_explained(found), _loadings(found, scores.of_documents)],
-        {"components": partial(_draw, found)}, document,
+        {"components": partial(_draw, found, title)}, document,
     )  # fmt: skip
 
 
@@ -225,7 +225,7 @@ def _short(found: Components | None) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def _draw(found: Sequence[Components]) -> Figure:
+def _draw(found: Sequence[Components], title: str) -> Figure:
     from scoring.plots.components import component_plot
 
     explained = {each.architecture: each.explained for each in found}
@@ -237,4 +237,4 @@ def _draw(found: Sequence[Components]) -> Figure:
         whole = np.full((3, len(names)), np.nan)
         whole[:, place] = each.first_loadings.values, each.first_loadings.low, each.first_loadings.high
         loadings[each.architecture] = whole
-    return component_plot(explained, chance, names, loadings)
+    return component_plot(explained, chance, names, loadings, title=title)
