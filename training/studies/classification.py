@@ -1,0 +1,437 @@
+"""What studies of classifiers share: data variants, models, regimes, scores; training a cell and measuring it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyarrow import parquet
+
+from scoring.checkpoints import RunDirectory
+from scoring.engines.engine import Engine
+from scoring.errors import InputError, bad_value, name_some
+from scoring.examples import Examples
+from scoring.files import atomic_file
+from scoring.hashing import digest
+from scoring.inference import forward_logits, pick_device
+from scoring.table import ScoreTable
+from selection.budget import Budget, parse_budget
+from selection.subset import Subset
+from training.architectures import Architecture, read_architectures
+from training.cell_data import DataRequest
+from training.interventions.catalog import read_interventions
+from training.interventions.intervention import Intervened, Intervention, intervene
+from training.job import Job, make_job
+from training.measures.classification import Measure, classification_measures
+from training.measures.kept import kept_measures
+from training.run import train_one
+from training.settings import DEFAULT_EPOCHS, Settings, read_seeds
+from training.studies.scores import ScoreRequest, make_scores
+from training.studies.study import EVALUATIONS, Cell
+from training.studies.ways import ALL, Way, read_ways, settle_ways
+
+OWNER = "study"
+AS_IS = "as is"
+SUBSETS = "subsets"
+REGIMES = ("steps", "epochs")
+LEAKED = ("error", "drop", "keep")
+AT_END = {"checkpoint_every": None, "evaluate_every": None}
+
+_materials: dict[str, Any] = {}
+"""The data that this process has read; one study's at a time."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """The data of a study: variants by name, and what they are judged on."""
+
+    variants: Mapping[str, Intervened]
+    test: Examples
+    groups: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierStudy:
+    """A study whose runs are classifiers; ``Pruning`` and others say what a cell trains on.
+
+    Attributes:
+        data: What is chosen from and trained on.
+        test: What every run is judged on: examples, or the name of a split of the data; by default its split ``test``
+            or ``validation``. It is never scored and never trained on.
+        models: As in ``train_cells``: names, requests with options, or modules by name.
+        select: Ways of choosing (``ways.read_ways``); plain and class-stratified random are always added.
+        keep: Budgets, as in ``selection.budget.parse_budget``; all examples are always trained on too.
+        scores: What the ways choose by: ``ScoreRequest`` or what it reads, or several; or a ready ``ScoreTable``. Made
+            for every variant from its own labels.
+        seeds: One run of every cell per seed, which also decides random shares and ties. Fewer than 3 give no verdict.
+        epochs, steps: How long training on all examples takes; one of them (default 10 epochs).
+        regimes: What is equal for all runs, ``steps`` (updates), ``epochs`` (passes over what was kept), by default
+            both, since which it is can change who wins. They are the same for all examples.
+        variants: Data by name, each a list of interventions applied to the data; default: the data as they are.
+        train: Settings of ``train`` for all runs.
+        balance: Class quotas of the ways that name none; see ``selection.run.select``.
+        nan: What becomes of examples without a score; see ``selection.run.select``.
+        embeddings: For strategies that compare rows.
+        leaked: What happens to examples whose input is among the test examples, too: ``error``, ``drop`` them, or
+            ``keep`` them.
+        groups: Columns of the test data; results are also given for each of their values.
+        device: As for ``train``.
+        weights: Keep the final weights of every run.
+    """
+
+    kind: ClassVar[str] = "classifier"
+
+    data: Examples | DataRequest
+    test: Examples | DataRequest | str | None = None
+    models: Any = "linear"
+    select: Any = ("hardest",)
+    keep: Any = (0.5, 0.3, 0.1)
+    scores: Any = ()
+    seeds: Sequence[int] = (0, 1, 2)
+    epochs: int | None = None
+    steps: int | None = None
+    regimes: Sequence[str] = REGIMES
+    variants: Mapping[str, Any] | None = None
+    train_settings: Mapping[str, Any] = field(default_factory=dict)
+    balance: str = "none"
+    nan: str = "error"
+    embeddings: npt.ArrayLike | str | Path | None = None
+    leaked: str = "error"
+    groups: Sequence[str] = ()
+    device: str = "auto"
+    weights: bool = False
+    trust_remote_code: bool = False
+
+    def __post_init__(self) -> None:
+        if self.epochs is not None and self.steps is not None:
+            raise InputError(f"{OWNER}: give epochs or steps, not both; the regimes follow from either.")
+        unknown = [regime for regime in self.regimes if regime not in REGIMES]
+        if unknown or not self.regimes or len(set(self.regimes)) < len(self.regimes):
+            raise bad_value("regimes", OWNER, list(self.regimes), "steps, epochs, or both")
+        if self.leaked not in LEAKED:
+            raise bad_value("leaked", OWNER, self.leaked, f"one of {', '.join(LEAKED)}")
+        for name in ("epochs", "steps", "evaluate", "subset", "seeds", "device"):
+            if name in self.train_settings:
+                raise InputError(f"{OWNER}: train must not give {name}; it is a key of the study itself.")
+        read_seeds(self.seeds, OWNER)
+        self._settings("steps", 1)
+
+    # What was asked for, in settled form.
+
+    @cached_property
+    def architectures(self) -> list[Architecture]:
+        """The models."""
+        given = self.models
+        if isinstance(given, Sequence) and given and all(isinstance(each, Architecture) for each in given):
+            return list(given)
+        return read_architectures(given)
+
+    @cached_property
+    def ways(self) -> list[Way]:
+        """Baselines first."""
+        return settle_ways(read_ways(self.select), self.balance)
+
+    @cached_property
+    def budgets(self) -> list[Budget]:
+        """What is kept; all examples are trained on anyway."""
+        given = [self.keep] if isinstance(self.keep, str | int | float | Budget) else list(self.keep)
+        budgets = [parse_budget(each) for each in given]
+        if not budgets or len({str(each) for each in budgets}) < len(budgets):
+            raise bad_value("keep", OWNER, [str(each) for each in budgets], "one or more different budgets")
+        return [each for each in budgets if each.fraction != 1]
+
+    @cached_property
+    def score_requests(self) -> list[ScoreRequest]:
+        """None for a ready table."""
+        if isinstance(self.scores, ScoreTable):
+            return []
+        several = isinstance(self.scores, Sequence) and not isinstance(self.scores, str)
+        return [ScoreRequest.read(each) for each in (self.scores if several else [self.scores])]
+
+    @cached_property
+    def interventions(self) -> dict[str, tuple[Intervention, ...]]:
+        """By variant."""
+        if not self.variants:
+            return {AS_IS: ()}
+        return {str(name): read_interventions(given) for name, given in self.variants.items()}
+
+    def describe(self) -> dict[str, Any]:
+        """See ``Study``."""
+        material = self.material()
+        return {
+            "data": _about(_load(self.data)), "test": _about(material.test),
+            "models": {each.name: {"model": str(each.model), "options": dict(each.options)} for each in self.architectures},
+            "ways": [way.name for way in self.ways], "keep": [str(each) for each in self.budgets],
+            "scores": [each.__dict__ for each in self.score_requests], "seeds": list(self.seeds),
+            "regimes": {name: self.told_regime(name, len(_load(self.data))) for name in self.regimes},
+            "variants": {
+                name: {
+                    "rows": len(each.examples), "fingerprint": each.examples.fingerprint, "realised": list(each.realised),
+                    "planted": int(each.planted_N.sum()),
+                }
+                for name, each in material.variants.items()
+            },
+            "train": dict(self.train_settings), "balance": self.balance, "leaked": self.leaked,
+        }  # fmt: skip
+
+    # Data.
+
+    def material(self) -> Material:
+        """The data, read once per process."""
+        key = self._key
+        if key not in _materials:
+            found = self._read()
+            _materials.clear()
+            _materials[key] = found
+        return _materials[key]
+
+    @cached_property
+    def _key(self) -> str:
+        told = [_source(self.data), _source(self.test), repr(self.variants), self.leaked, list(self.groups)]
+        return digest(json.dumps(told, default=str).encode()).hex()
+
+    def _read(self) -> Material:
+        examples = _load(self.data)
+        if examples.labels is None:
+            raise InputError(f"{OWNER}: data must have labels, and {examples.name} has none; name the label column.")
+        test = self._test(examples)
+        if test.labels is None or test.label_names != examples.label_names:
+            given = test.label_names if test.labels is not None else "no labels"
+            raise bad_value("test", OWNER, given, f"labelled with the classes {examples.label_names}")
+        examples = self._without_leaks(examples, test)
+        variants = {name: intervene(examples, each) for name, each in self.interventions.items()}
+        return Material(variants, test, {name: _values(test, name) for name in self.groups})
+
+    def _test(self, examples: Examples) -> Examples:
+        if isinstance(self.test, Examples | DataRequest):
+            return _load(self.test)
+        job = make_job(examples, self.test, None, False)
+        if job.evaluation is None:
+            raise bad_value("test", OWNER, self.test, "given, since the data have no test split")
+        return job.evaluation
+
+    def _without_leaks(self, examples: Examples, test: Examples) -> Examples:
+        """Training examples without those whose input is a test example's, or as ``leaked`` says."""
+        if self.leaked == "keep":
+            return examples
+        hashes = examples.content_hashes(np.arange(len(examples)))
+        leaks = np.isin(hashes, test.content_hashes(np.arange(len(test))))
+        if not leaks.any():
+            return examples
+        if self.leaked == "drop":
+            return examples.take(np.flatnonzero(~leaks))
+        raise InputError(
+            f"{OWNER}: {int(leaks.sum()):,} of {len(examples):,} examples have an input that is in the test data too: "
+            f"{name_some(examples.ids[leaks].tolist())}; leaked: drop leaves them out, leaked: keep keeps them."
+        )
+
+    # The grid.
+
+    def prepare(self, out: Path, engine: Engine, progress: bool) -> None:
+        """See ``Study``: the scores of every variant."""
+        if not any(way.by for way in self.ways):
+            return
+        for variant in self.material().variants.values():
+            self.tables(variant.examples, out, engine, progress)
+
+    def tables(
+        self, examples: Examples, out: Path, engine: Engine | None = None, progress: bool = False
+    ) -> ScoreTable | None:
+        """The scores of some examples, joined; None if there are none. Made where they are not there."""
+        from scoring.engines.local import Local
+
+        if isinstance(self.scores, ScoreTable):
+            return self.scores
+        runner = Local() if engine is None else engine
+        tables = [
+            make_scores(request, examples, out, runner, self.device, progress) for request in self.score_requests
+        ]
+        joined = None
+        for table in tables:
+            joined = table if joined is None else joined.join(table)
+        return joined
+
+    def _settings(self, regime: str, rows: int) -> Settings:
+        """The settings of a regime, for a variant of ``rows`` examples."""
+        base = Settings.read(OWNER, {**AT_END, **self.train_settings})
+        per_epoch = base.steps_per_epoch(rows)
+        epochs = self.epochs or (None if self.steps else DEFAULT_EPOCHS)
+        length = (
+            {"steps": self.steps or (epochs or 1) * per_epoch}
+            if regime == "steps"
+            else {"epochs": epochs or max(1, round((self.steps or 1) / per_epoch))}
+        )
+        return Settings.read(OWNER, {**AT_END, **self.train_settings, **length})
+
+    def told_regime(self, regime: str, rows: int) -> str:
+        """``800 steps`` or ``10 epochs``."""
+        settings = self._settings(regime, rows)
+        return f"{settings.steps} steps" if regime == "steps" else f"{settings.epochs} epochs"
+
+    def cells(self, out: Path) -> list[Cell]:
+        """See ``Study``."""
+        raise NotImplementedError
+
+    def cell(
+        self,
+        variant: str,
+        job: Job,
+        columns: Mapping[str, Any],
+        regime: str,
+        architecture: Architecture,
+        seed: int,
+        task: Mapping[str, Any],
+        of: int,
+    ) -> Cell:
+        """A cell that trains on the rows of a job; ``of`` is how many examples there were to choose from."""
+        test = self.material().test
+        at_all = job.subset is None and len(job.rows) == of
+        settings = self._settings("steps" if at_all and "steps" in self.regimes else regime, of)
+        request = {
+            "data": job.examples.fingerprint, "subset": job.subset and job.subset["hash"], "test": test.fingerprint,
+            "groups": list(self.groups), "model": [str(architecture.model), dict(architecture.options)],
+            "settings": settings.to_json(), "seed": seed, **task.get("identity", {}),
+        }  # fmt: skip
+        told = {
+            **columns, "variant": variant, "model": architecture.name, "regime": self.told_regime(regime, of),
+            "seed": seed, "rows": len(job.rows), "keep": len(job.rows) / of,
+        }  # fmt: skip
+        about = {
+            **task, "variant": variant, "architecture": architecture.name, "seed": seed, "settings": settings.to_json()
+        }  # fmt: skip
+        return Cell(told, request, about)
+
+    # One cell.
+
+    def job_of(self, out: Path, task: Mapping[str, Any]) -> tuple[Job, npt.NDArray[np.bool_]]:
+        """What a cell trains on, and which rows of its examples are planted."""
+        variant = self.material().variants[task["variant"]]
+        subset = None if task.get("subset") is None else Subset.read(out / task["subset"])
+        return make_job(variant.examples, self.material().test, subset, False), variant.planted_N
+
+    def train(self, out: Path, run: str, task: Mapping[str, Any], progress: bool) -> None:
+        """See ``Study``."""
+        job, planted_N = self.job_of(out, task)
+        architecture = next(each for each in self.architectures if each.name == task["architecture"])
+        settings = Settings.read(OWNER, task["settings"])
+        done = train_one(
+            job, architecture.model, settings, out / run, task["seed"], model_options=architecture.options,
+            device=self.device, trust_remote_code=self.trust_remote_code, show_progress=progress, label=run,
+        )  # fmt: skip
+        self._evaluate(done, job, architecture, planted_N)
+
+    def _evaluate(
+        self, run: RunDirectory, job: Job, architecture: Architecture, planted_N: npt.NDArray[np.bool_]
+    ) -> None:
+        material = self.material()
+        test = material.test
+        checkpoint = run.checkpoints()[-1]
+        model = None if isinstance(architecture.model, str) else architecture.model
+        net = run.load(checkpoint, job.examples, model=model, trust_remote_code=self.trust_remote_code)
+        where = pick_device(self.device)
+        net.module.to(where)
+        logits_NC = _logits(net, test, where, run.config["precision"])
+        assert test.labels is not None and job.examples.labels is not None
+        measures = {
+            job.evaluation_name or "test": classification_measures(
+                logits_NC, test.labels, test.label_names, material.groups
+            ),
+            "train": kept_measures(job.examples.labels, job.examples.label_names, job.rows, planted_N),
+        }
+        write_evaluations(run.path / EVALUATIONS, measures)
+        if not self.weights:
+            for each in run.checkpoints():
+                for file in each.path.glob("*.safetensors"):
+                    file.unlink()
+
+    def rows(self, run: RunDirectory) -> Iterable[Mapping[str, Any]]:
+        """See ``Study``: evaluations during training, and all measures at the end."""
+        config = run.config
+        steps, seen = config["steps"], config["epochs"] * config["data"]["trained_on"]
+        fixed = {
+            "N": float(config["num_parameters"]), "U": float(config["data"]["trained_on"]), "epochs": config["epochs"],
+            "steps": steps, "wall_time_s": config["wall_time_s"],
+        }  # fmt: skip
+
+        def at(step: int) -> dict[str, Any]:
+            share = step / steps
+            flops = config["flops"]
+            return {"step": step, "D": seen * share, "C": None if flops is None else flops * share}
+
+        rows: list[Mapping[str, Any]] = [
+            {**fixed, **at(row["step"]), "split": row["split"], "group": "", "metric": row["name"], "value": row["value"]}
+            for row in run.metrics().to_pylist()
+            if row["split"] == "train" or row["step"] < steps
+        ]
+        rows += [
+            {**fixed, **at(steps), **row} for row in parquet.read_table(run.path / EVALUATIONS).to_pylist()
+        ]
+        return rows
+
+
+def write_evaluations(path: Path, measures: Mapping[str, Sequence[Measure]]) -> None:
+    """The measures of every split: the last file of a run."""
+    rows = [
+        {"split": split, "group": each.group, "metric": each.metric, "value": each.value}
+        for split, found in measures.items()
+        for each in found
+    ]
+    schema = pa.schema(
+        {"split": pa.string(), "group": pa.string(), "metric": pa.string(), "value": pa.float64()}
+    )
+    with atomic_file(path) as temporary:
+        parquet.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)
+
+
+def all_columns() -> dict[str, Any]:
+    """The columns of the cell that trains on all examples."""
+    return {"way": ALL, "take": ALL}
+
+
+def way_columns(way: Way, budget: Budget) -> dict[str, Any]:
+    """The columns of a way of choosing at a budget."""
+    return {
+        "way": way.name, "by": way.by, "take": way.take, "options": way.told, "balance": way.balance,
+        "budget": str(budget),
+    }  # fmt: skip
+
+
+def _logits(net: Any, examples: Examples, device: Any, precision: str) -> npt.NDArray[np.float64]:
+    from scoring.batching import plan_batches
+
+    prepared = net.inputs.prepare(examples)
+    logits_NC = np.empty((len(examples), examples.num_classes))
+    for rows, logits_BC in forward_logits(
+        net, prepared, plan_batches(prepared.lengths, 256, 16_384), device, precision
+    ):
+        logits_NC[rows] = logits_BC.double().numpy()
+    return logits_NC
+
+
+def _load(data: Examples | DataRequest) -> Examples:
+    return data.load() if isinstance(data, DataRequest) else data
+
+
+def _source(data: object) -> object:
+    return data.fingerprint if isinstance(data, Examples) else repr(data)
+
+
+def _about(examples: Examples) -> dict[str, Any]:
+    return {"name": examples.name, "rows": len(examples), "fingerprint": examples.fingerprint}
+
+
+def _values(examples: Examples, column: str) -> list[str]:
+    from scoring.errors import unknown_name
+
+    if column not in examples.columns:
+        raise unknown_name("groups", OWNER, column, examples.columns)
+    read = examples.table.read(column, examples.table_rows(np.arange(len(examples))))
+    values = read.tolist() if isinstance(read, np.ndarray) else read.to_pylist()
+    return [str(value) for value in values]
