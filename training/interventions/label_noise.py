@@ -76,4 +76,6 @@ class LabelsFrom:
 
 def _noisy(name: str, noisy: NoisyLabels, asked: float | None) -> Intervened:
     told: Mapping[str, Any] = {"name": name, "rate": noisy.rate, "changed": int(noisy.flipped.sum())}
-    return Intervened(noisy.examples, noisy.flipped, ({**told, "asked": asked} if asked is not None else told,))
+    return Intervened(
+        noisy.examples, noisy.flipped, ({**told, "asked": asked} if asked is not None else told,)
+    )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,7 @@ from training.run import train_one
 from training.settings import DEFAULT_EPOCHS, Settings, read_seeds
 from training.studies.scores import ScoreRequest, make_scores
 from training.studies.study import EVALUATIONS, Cell
+from training.studies.study_file import read_fields
 from training.studies.ways import ALL, Way, read_ways, settle_ways
 
 OWNER = "study"
@@ -87,6 +88,8 @@ class ClassifierStudy:
     """
 
     kind: ClassVar[str] = "classifier"
+    data_keys: ClassVar[tuple[str, ...]] = ("data", "test")
+    """Keys of a study file that are data."""
 
     data: Examples | DataRequest
     test: Examples | DataRequest | str | None = None
@@ -122,6 +125,12 @@ class ClassifierStudy:
                 raise InputError(f"{OWNER}: train must not give {name}; it is a key of the study itself.")
         read_seeds(self.seeds, OWNER)
         self._settings("steps", 1)
+
+    @classmethod
+    def read(cls, given: Mapping[str, Any], folder: Path) -> Self:
+        """From the keys of a study file; see ``study_file``."""
+        made: Self = read_fields(cls, given, folder, cls.data_keys)
+        return made
 
     # What was asked for, in settled form.
 
@@ -200,7 +209,9 @@ class ClassifierStudy:
     def _read(self) -> Material:
         examples = _load(self.data)
         if examples.labels is None:
-            raise InputError(f"{OWNER}: data must have labels, and {examples.name} has none; name the label column.")
+            raise InputError(
+                f"{OWNER}: data must have labels, and {examples.name} has none; name the label column."
+            )
         test = self._test(examples)
         if test.labels is None or test.label_names != examples.label_names:
             given = test.label_names if test.labels is not None else "no labels"
@@ -251,7 +262,8 @@ class ClassifierStudy:
             return self.scores
         runner = Local() if engine is None else engine
         tables = [
-            make_scores(request, examples, out, runner, self.device, progress) for request in self.score_requests
+            make_scores(request, examples, out, runner, self.device, progress)
+            for request in self.score_requests
         ]
         joined = None
         for table in tables:
@@ -366,7 +378,14 @@ class ClassifierStudy:
             return {"step": step, "D": seen * share, "C": None if flops is None else flops * share}
 
         rows: list[Mapping[str, Any]] = [
-            {**fixed, **at(row["step"]), "split": row["split"], "group": "", "metric": row["name"], "value": row["value"]}
+            {
+                **fixed,
+                **at(row["step"]),
+                "split": row["split"],
+                "group": "",
+                "metric": row["name"],
+                "value": row["value"],
+            }
             for row in run.metrics().to_pylist()
             if row["split"] == "train" or row["step"] < steps
         ]

@@ -55,11 +55,16 @@ class Pruning(ClassifierStudy):
                 for way, keep in picks:
                     columns, path = all_columns(), None
                     if way is not None and keep is not None:
-                        columns, path = way_columns(way, keep), self.subset(out, variant, tables[name], way, keep, seed)
+                        columns, path = (
+                            way_columns(way, keep),
+                            self.subset(out, variant, tables[name], way, keep, seed),
+                        )
                     subset = None if path is None else Subset.read(out / path)
                     job = make_job(variant.examples, material.test, subset, False)
                     cells += [
-                        self.cell(name, job, columns, regime, model, seed, {"subset": path}, len(variant.examples))
+                        self.cell(
+                            name, job, columns, regime, model, seed, {"subset": path}, len(variant.examples)
+                        )
                         for model in self.architectures
                         for regime in self.regimes
                     ]
@@ -157,7 +162,9 @@ def pruning_study(
     for way in ways:
         if way.take in (RANDOM, ALL) and way.balance is None:
             continue
-        asked += [replace(way, by=column) for column in columns] if way.take != ALL and way.reads_score else [way]
+        asked += (
+            [replace(way, by=column) for column in columns] if way.take != ALL and way.reads_score else [way]
+        )
     name = model if isinstance(model, str) else type(model).__name__
     study = Pruning(
         data=examples, test=evaluate, models=[Architecture(name, model, model_options or {})],

@@ -151,5 +151,7 @@ def _wait_for(mark: Path) -> None:
     started = time.monotonic()
     while not mark.exists():
         if time.monotonic() - started > PATIENCE:
-            raise TimeoutError(f"{OWNER}: slice 0 has not prepared {mark.parent}; start it with the same options.")
+            raise TimeoutError(
+                f"{OWNER}: slice 0 has not prepared {mark.parent}; start it with the same options."
+            )
         time.sleep(1.0)

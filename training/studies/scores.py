@@ -51,9 +51,13 @@ class ScoreRequest:
 
     def __post_init__(self) -> None:
         if (self.table is None) == (not self.scorers):
-            raise InputError(f"{OWNER}: scores must give either table, the path of a score table, or scorers.")
+            raise InputError(
+                f"{OWNER}: scores must give either table, the path of a score table, or scorers."
+            )
         if self.model is None and (self.folds is not None or self.train):
-            raise InputError(f"{OWNER}: scores give folds or train, and no model that is trained; name model.")
+            raise InputError(
+                f"{OWNER}: scores give folds or train, and no model that is trained; name model."
+            )
         read_seeds(self.seeds, OWNER)
 
     @classmethod
@@ -134,12 +138,12 @@ def table_with(tables: Sequence[ScoreTable], column: str) -> ScoreTable:
         if column in table.columns:
             return table
     known = [name for table in tables for name in table.scores]
-    raise unknown_name("by", OWNER, column, known) if known else InputError(
-        f"{OWNER}: select by {column!r} needs scores, and the study names none."
+    raise (
+        unknown_name("by", OWNER, column, known)
+        if known
+        else InputError(f"{OWNER}: select by {column!r} needs scores, and the study names none.")
     )
 
 
 def _told(request: ScoreRequest) -> dict[str, Any]:
     return {**asdict(request), "seeds": list(request.seeds)}
-
-

@@ -73,7 +73,11 @@ class Study(Protocol):
 
 def finished(place: Path) -> bool:
     """Whether a run is trained and evaluated."""
-    return (place / EVALUATIONS).is_file() and (place / RUN).is_file() and RunDirectory.open(place).status == "finished"
+    return (
+        (place / EVALUATIONS).is_file()
+        and (place / RUN).is_file()
+        and RunDirectory.open(place).status == "finished"
+    )
 
 
 EVALUATIONS = "evaluations.parquet"

@@ -74,7 +74,9 @@ def _read(given: object, owner: str) -> list[Way]:
     if isinstance(given, str):
         found = _WORDS.fullmatch(given.strip())
         if found is None:
-            raise bad_value("select", owner, given, "a strategy, or 'STRATEGY by SCORE', such as 'hardest by el2n'")
+            raise bad_value(
+                "select", owner, given, "a strategy, or 'STRATEGY by SCORE', such as 'hardest by el2n'"
+            )
         return [Way(found["take"], by=found["by"])]
     if not isinstance(given, Mapping):
         raise bad_value("select", owner, given, "text such as 'hardest by el2n', or a mapping with take")
@@ -82,8 +84,10 @@ def _read(given: object, owner: str) -> list[Way]:
     take = options.pop("take", None)
     if not isinstance(take, str):
         near = [name for name in options if name.startswith("t")]
-        raise unknown_name("a key of select", owner, near[0], ("take", "by", "balance")) if near else bad_value(
-            "take", owner, take, "the name of a strategy"
+        raise (
+            unknown_name("a key of select", owner, near[0], ("take", "by", "balance"))
+            if near
+            else bad_value("take", owner, take, "the name of a strategy")
         )
     by, balance = options.pop("by", None), options.pop("balance", None)
     columns: Sequence[Any] = [by] if by is None or isinstance(by, str) else list(by)
