@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from scoring.data.append import appended_labels, check_inputs, joined_ids
 from scoring.data.columns import Columns, Rows
 from scoring.data.contents import Numbers, Texts
 from scoring.data.images import Images
@@ -18,6 +19,7 @@ from scoring.data.loaded import IdArray, Loaded
 from scoring.data.readers import open_source
 from scoring.data.schema import OWNER, Kind, Schema, choose
 from scoring.data.splits import Opened, choose_split
+from scoring.data.stacked import stacked
 from scoring.errors import InputError, bad_value, name_some
 from scoring.hashing import UInt64Array, combine, fingerprint, hash_ids
 
@@ -144,7 +146,7 @@ class Examples:
         if not len(rows):
             part = f" (split {chosen!r})" if chosen else ""
             raise InputError(f"{OWNER}: {opened.name}{part} holds no rows.")
-        loaded = Loaded(opened, schema, rows, chosen, label_names)
+        loaded = Loaded.read(opened, schema, rows, chosen, label_names)
         return cls(loaded, None, loaded.labels.indices if loaded.labels else None, name or opened.name)
 
     def _reloaded(
@@ -288,6 +290,32 @@ class Examples:
             wrong = int(labels[(labels < 0) | (labels >= classes)][0])
             raise bad_value("labels", "Examples.with_labels", wrong, f"from 0 to {classes - 1}")
         return self._with(self._rows, labels.astype(np.int64))
+
+    def append(
+        self, other: "Examples", labels: npt.ArrayLike | None = None, *, ids: npt.ArrayLike | None = None
+    ) -> "Examples":
+        """These examples and those of ``other`` behind them, with the classes, name and splits of these.
+
+        Args:
+            other: of the same kind: texts, pairs of texts, images, or features of the same length. Its inputs may be
+                stored in another way.
+            labels: class indices of the appended rows among ``label_names``, (M,); by default the labels of
+                ``other``, matched by name.
+            ids: of the appended rows, (M,); by default those of ``other``.
+
+        Rows of ``other`` are read where they are, and nothing is copied. Side columns are those of these examples, null
+        in appended rows where ``other`` has no such column.
+
+        Raises:
+            InputError: inputs that do not fit, labels that are not classes, ids that repeat or are of another type.
+        """
+        require_examples(other, "Examples.append")
+        check_inputs(self, other)
+        new_labels, ids_N = appended_labels(self, other, labels), joined_ids(self, other, ids)
+        rows, below = (each.table_rows(np.arange(len(each))) for each in (self, other))
+        loaded = stacked(self._loaded, rows, other._loaded, below, ids_N)
+        joined = None if new_labels is None else np.concatenate([self.labels, new_labels])
+        return Examples(loaded, None, joined, self.name)
 
     @cached_property
     def _positions(self) -> dict[Any, int]:

@@ -24,22 +24,29 @@ class Loaded:
     """What all parts of one loaded source share: columns, and ids and content hashes computed once."""
 
     def __init__(
-        self, opened: Opened, schema: Schema, rows: Rows, split: str | None, label_names: Sequence[str] | None
+        self,
+        opened: Opened,
+        schema: Schema,
+        rows: Rows,
+        split: str | None,
+        ids: IdArray | None,
+        labels: Labels | None,
     ) -> None:
         self.opened, self.schema, self.rows, self.split = opened, schema, rows, split
-        columns = opened.columns
-        self.content: Texts | Numbers | Images
-        if schema.kind == "text":
-            self.content = Texts(columns, schema.inputs)
-        elif schema.kind == "features":
-            self.content = Numbers(columns, schema.inputs)
-        else:
-            self.content = Images(columns, schema.inputs[0], opened.folder)
-        self.named_ids = read_ids(columns, schema.id, rows) if schema.id else None
-        self.content.check(rows, self.where)
-        self.labels: Labels | None = None
+        self.named_ids, self.labels = ids, labels
+        self.content = _content(opened, schema)
+
+    @classmethod
+    def read(
+        cls, opened: Opened, schema: Schema, rows: Rows, split: str | None, label_names: Sequence[str] | None
+    ) -> "Loaded":
+        """The rows of a source, checked, with the ids and labels of its columns."""
+        ids = read_ids(opened.columns, schema.id, rows) if schema.id else None
+        loaded = cls(opened, schema, rows, split, ids, None)
+        loaded.content.check(rows, loaded.where)
         if schema.label:
-            self.labels = read_labels(columns, schema.label, rows, self.where, label_names)
+            loaded.labels = read_labels(opened.columns, schema.label, rows, loaded.where, label_names)
+        return loaded
 
     @cached_property
     def digests(self) -> npt.NDArray[np.uint8]:
@@ -120,6 +127,14 @@ class Loaded:
             return f"row {row} (id {self.content.digests(np.array([row]))[0].hex()!r})"
         except Exception:  # the input itself is what is broken
             return f"row {row}"
+
+
+def _content(opened: Opened, schema: Schema) -> Texts | Numbers | Images:
+    if schema.kind == "text":
+        return Texts(opened.columns, schema.inputs)
+    if schema.kind == "features":
+        return Numbers(opened.columns, schema.inputs)
+    return Images(opened.columns, schema.inputs[0], opened.folder)
 
 
 def read_ids(columns: Columns, name: str, rows: Rows) -> IdArray:
