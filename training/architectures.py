@@ -37,7 +37,7 @@ def read_architectures(models: str | Iterable[str] | Mapping[str, Any]) -> list[
     """The models of a grid, in the order given.
 
     ``"linear,deep=mlp(hidden=[64,64])"``, a list of such requests, or a dictionary of own names with requests,
-    ``nn.Module``s or functions. A request is ``model``, ``model(option=value, ...)`` or ``name=model(...)``; without a
+    ``nn.Module``s or functions; an ``Architecture`` may stand for a request. A request is ``model``, ``model(option=value, ...)`` or ``name=model(...)``; without a
     name of its own it has its text as one, in letters that a folder may have: ``mlp-hidden-64-64``.
 
     Raises:
@@ -64,6 +64,8 @@ def read_architectures(models: str | Iterable[str] | Mapping[str, Any]) -> list[
 
 def _of(name: str | None, model: Any) -> Architecture:
     """One model; ``name`` is its own name, if it stands apart from the request."""
+    if isinstance(model, Architecture):
+        return model if name is None else Architecture(_checked(name), model.model, model.options)
     if not isinstance(model, str):
         if name is None:
             given = type(model).__name__
