@@ -36,7 +36,8 @@ from selection.run import select
 from tamis.grid import console, grid
 from training.null_model import train_null
 from training.run import train
-from training.studies.pruning import outcomes, pruning_study
+from training.studies.outcomes import outcomes
+from training.studies.pruning import pruning_study
 
 BY_CLASS, BY_DATASET = "vog:anand2023(norm=class)", "vog:anand2023(norm=dataset)"
 SCORERS = [BY_CLASS, BY_DATASET, "el2n@epoch=2", "forgetting", "pvi", "tracin:anand2023"]
@@ -119,7 +120,7 @@ def pruning_table(study: pa.Table, table: ScoreTable, examples: Examples) -> lis
     rows = []
     for found in outcomes(study):
         row: dict[str, Any] = {
-            "score": found.by or found.take, "pruned end": ends.get(found.take), "pruned": round(1 - found.keep, 4),
+            "score": found.by or found.way, "pruned end": ends.get(found.take), "pruned": round(1 - found.keep, 4),
             "accuracy": found.mean, "sd": found.sd,
         }  # fmt: skip
         if found.against_random is not None and found.by is not None:

@@ -21,8 +21,10 @@ from benchmarks.record import data_file, write_record
 from scoring.examples import Examples
 from scoring.run import score
 from training.run import train
+from training.studies.outcomes import Outcome, outcomes
 from training.studies.paired import Difference
-from training.studies.pruning import Outcome, Way, outcomes, pruning_study
+from training.studies.pruning import pruning_study
+from training.studies.ways import Way
 
 SCORES = ["el2n@mean", "aum"]
 DROP = 0.3

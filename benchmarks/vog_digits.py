@@ -26,8 +26,9 @@ from scoring.table import ScoreTable
 from selection.run import select
 from training.noise import flip_labels
 from training.run import train
+from training.studies.outcomes import outcomes
 from training.studies.paired import paired_difference
-from training.studies.pruning import outcomes, pruning_study
+from training.studies.pruning import pruning_study
 
 BY_CLASS, BY_DATASET = "vog(norm=class)", "vog(norm=dataset)"
 FLIP_SCORERS = ["vog", BY_CLASS, "vog:kwok2024", "vog:kwok2024-loss", "el2n", "tracin"]
@@ -75,7 +76,9 @@ def retrained(
         Examples.load("digits"), "mlp", table, by=[BY_CLASS, BY_DATASET], keeps=[KEEP], steps=STEPS,
         seeds=retrain_seeds, evaluate=Examples.load("digits", split="test"), out=out, **recipe,
     )  # fmt: skip
-    return {name_of(each.by, each.take): each.mean for each in outcomes(study)}
+    return {
+        name_of(each.by, each.way if each.by is None else each.take): each.mean for each in outcomes(study)
+    }
 
 
 def name_of(by: str | None, take: str) -> str:
@@ -126,7 +129,7 @@ def main() -> None:
 def against_random(way: str, accuracies: list[dict[str, float]]) -> dict[str, Any]:
     """Mean over scored runs, and the difference from random shares with its 95 % interval."""
     own, random = ([each[name] for each in accuracies] for name in (way, "random"))
-    if way in ("all", "random"):
+    if way in ("all", "random", "stratified random"):
         return {"mean": float(np.mean(own))}
     against = paired_difference(own, random)
     difference = {"mean": against.mean, "interval_95": [against.low, against.high]}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from scoring.examples import Examples
     from scoring.table import ScoreTable
     from training.noise import NoisyLabels
-    from training.studies.pruning import Outcome
+    from training.studies.outcomes import Outcome
 
 CLEAN, NOISY = "clean", "noisy"
 
@@ -176,18 +176,18 @@ def _prune(
 ) -> pa.Table:
     from training.studies.pruning import pruning_study
 
-    total = (3 * len(recipe.keeps) + 1) * len(recipe.retrain_seeds)
-    with _runs(f"retraining, {out.name}", total, show_progress) as step:
-        return pruning_study(
-            examples, "mlp", table, by=recipe.by, keeps=recipe.keeps, steps=recipe.steps, seeds=recipe.retrain_seeds,
-            evaluate=test, out=out, on_run=lambda done, of, name: step(1 if done else 0), **recipe.train,
-        )  # fmt: skip
+    return pruning_study(
+        examples, "mlp", table, by=recipe.by, keeps=recipe.keeps, steps=recipe.steps, seeds=recipe.retrain_seeds,
+        evaluate=test, out=out, progress=show_progress, **recipe.train,
+    )  # fmt: skip
 
 
 def _outcomes(study: pa.Table) -> list[Outcome]:
-    from training.studies.pruning import outcomes
+    from training.studies.outcomes import outcomes
+    from training.studies.ways import STRATIFIED_RANDOM
 
-    return outcomes(study)
+    # The digits' classes are equally large, so the stratified share says nothing else; pruning.csv has it.
+    return [each for each in outcomes(study) if each.way != STRATIFIED_RANDOM.name]
 
 
 def _flips_kept(table: ScoreTable, noisy: NoisyLabels, recipe: Recipe) -> dict[float, float]:

@@ -134,7 +134,12 @@ def write_report(findings: Findings, studies: dict[str, pa.Table], out: Path) ->
 
     write_atomic(out / "scores.csv", _csv(SCORE_HEADER, score_rows(findings)))
     header = ["data", *studies[CLEAN].column_names]
-    runs = [[name, *row.values()] for name, study in studies.items() for row in study.to_pylist()]
+    runs = [
+        [name, *row.values()]
+        for name, study in studies.items()
+        for row in study.to_pylist()
+        if row["metric"] == "accuracy" and not row["group"]
+    ]
     write_atomic(out / "pruning.csv", _csv(header, runs))
     summary = asdict(findings)
     summary["agreement"] = {

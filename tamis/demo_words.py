@@ -11,7 +11,7 @@ from tamis.demo import CLEAN, NOISY
 if TYPE_CHECKING:
     from scoring.compare.reliability.single_runs import Reliability
     from tamis.demo import Findings
-    from training.studies.pruning import Outcome
+    from training.studies.outcomes import Outcome
 
 Section = tuple[str, list[str]]
 

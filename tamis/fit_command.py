@@ -251,7 +251,7 @@ def _table(
 
 def _is_study(path: Path) -> bool:
     from training.laws.run_table import columns_of
-    from training.studies.pruning import SCHEMA
+    from training.studies.table import SCHEMA
 
     return set(SCHEMA.names) <= set(columns_of(path))
 

@@ -4,7 +4,8 @@ import pyarrow as pa
 import pytest
 
 from benchmarks.selection_effects import clinc150, study_of
-from training.studies.pruning import Way, outcomes
+from training.studies.outcomes import outcomes
+from training.studies.ways import Way
 
 
 @pytest.mark.slow

@@ -45,7 +45,7 @@ REGIMES = ("steps", "epochs")
 LEAKED = ("error", "drop", "keep")
 AT_END = {"checkpoint_every": None, "evaluate_every": None}
 
-_materials: dict[str, Any] = {}
+_materials: dict[str, Material] = {}
 """The data that this process has read; one study's at a time."""
 
 
@@ -125,6 +125,8 @@ class ClassifierStudy:
                 raise InputError(f"{OWNER}: train must not give {name}; it is a key of the study itself.")
         read_seeds(self.seeds, OWNER)
         self._settings("steps", 1)
+        # Each is read once, and what is wrong with it shows here.
+        _ = self.architectures, self.ways, self.budgets, self.score_requests, self.interventions
 
     @classmethod
     def read(cls, given: Mapping[str, Any], folder: Path) -> Self:
@@ -152,7 +154,8 @@ class ClassifierStudy:
         """What is kept; all examples are trained on anyway."""
         given = [self.keep] if isinstance(self.keep, str | int | float | Budget) else list(self.keep)
         budgets = [parse_budget(each) for each in given]
-        if not budgets or len({str(each) for each in budgets}) < len(budgets):
+        empty = any(each.count == 0 for each in budgets)
+        if not budgets or empty or len({str(each) for each in budgets}) < len(budgets):
             raise bad_value("keep", OWNER, [str(each) for each in budgets], "one or more different budgets")
         return [each for each in budgets if each.fraction != 1]
 
@@ -176,14 +179,16 @@ class ClassifierStudy:
         material = self.material()
         return {
             "data": _about(_load(self.data)), "test": _about(material.test),
-            "models": {each.name: {"model": str(each.model), "options": dict(each.options)} for each in self.architectures},
+            "models": {
+                each.name: {"model": _told(each.model), "options": dict(each.options)} for each in self.architectures
+            },
             "ways": [way.name for way in self.ways], "keep": [str(each) for each in self.budgets],
             "scores": [each.__dict__ for each in self.score_requests], "seeds": list(self.seeds),
             "regimes": {name: self.told_regime(name, len(_load(self.data))) for name in self.regimes},
             "variants": {
                 name: {
-                    "rows": len(each.examples), "fingerprint": each.examples.fingerprint, "realised": list(each.realised),
-                    "planted": int(each.planted_N.sum()),
+                    "rows": len(each.examples), "fingerprint": each.examples.fingerprint,
+                    "realised": list(each.realised), "planted": int(each.planted_N.sum()),
                 }
                 for name, each in material.variants.items()
             },
@@ -228,8 +233,8 @@ class ClassifierStudy:
             raise bad_value("test", OWNER, self.test, "given, since the data have no test split")
         return job.evaluation
 
-    def _without_leaks(self, examples: Examples, test: Examples) -> Examples:
-        """Training examples without those whose input is a test example's, or as ``leaked`` says."""
+    def _without_leaks(self, examples: Examples, test: Examples, what: str = "examples") -> Examples:
+        """Examples without those whose input is a test example's, or as ``leaked`` says."""
         if self.leaked == "keep":
             return examples
         hashes = examples.content_hashes(np.arange(len(examples)))
@@ -239,7 +244,7 @@ class ClassifierStudy:
         if self.leaked == "drop":
             return examples.take(np.flatnonzero(~leaks))
         raise InputError(
-            f"{OWNER}: {int(leaks.sum()):,} of {len(examples):,} examples have an input that is in the test data too: "
+            f"{OWNER}: {int(leaks.sum()):,} of {len(examples):,} {what} have an input that is in the test data too: "
             f"{name_some(examples.ids[leaks].tolist())}; leaked: drop leaves them out, leaked: keep keeps them."
         )
 
@@ -308,7 +313,7 @@ class ClassifierStudy:
         settings = self._settings("steps" if at_all and "steps" in self.regimes else regime, of)
         request = {
             "data": job.examples.fingerprint, "subset": job.subset and job.subset["hash"], "test": test.fingerprint,
-            "groups": list(self.groups), "model": [str(architecture.model), dict(architecture.options)],
+            "groups": list(self.groups), "model": [_told(architecture.model), dict(architecture.options)],
             "settings": settings.to_json(), "seed": seed, **task.get("identity", {}),
         }  # fmt: skip
         told = {
@@ -337,10 +342,17 @@ class ClassifierStudy:
             job, architecture.model, settings, out / run, task["seed"], model_options=architecture.options,
             device=self.device, trust_remote_code=self.trust_remote_code, show_progress=progress, label=run,
         )  # fmt: skip
-        self._evaluate(done, job, architecture, planted_N)
+        self._evaluate(done, job, architecture, self.train_measures(out, task, job, planted_N))
+
+    def train_measures(
+        self, out: Path, task: Mapping[str, Any], job: Job, planted_N: npt.NDArray[np.bool_]
+    ) -> list[Measure]:
+        """What is said of the examples that a cell trained on."""
+        assert job.examples.labels is not None
+        return kept_measures(job.examples.labels, job.examples.label_names, job.rows, planted_N)
 
     def _evaluate(
-        self, run: RunDirectory, job: Job, architecture: Architecture, planted_N: npt.NDArray[np.bool_]
+        self, run: RunDirectory, job: Job, architecture: Architecture, trained_on: Sequence[Measure]
     ) -> None:
         material = self.material()
         test = material.test
@@ -350,12 +362,12 @@ class ClassifierStudy:
         where = pick_device(self.device)
         net.module.to(where)
         logits_NC = _logits(net, test, where, run.config["precision"])
-        assert test.labels is not None and job.examples.labels is not None
+        assert test.labels is not None
         measures = {
             job.evaluation_name or "test": classification_measures(
                 logits_NC, test.labels, test.label_names, material.groups
             ),
-            "train": kept_measures(job.examples.labels, job.examples.label_names, job.rows, planted_N),
+            "train": trained_on,
         }
         write_evaluations(run.path / EVALUATIONS, measures)
         if not self.weights:
@@ -432,6 +444,14 @@ def _logits(net: Any, examples: Examples, device: Any, precision: str) -> npt.ND
     ):
         logits_NC[rows] = logits_BC.double().numpy()
     return logits_NC
+
+
+def _told(model: Any) -> str:
+    """A model by its name; one that is code of the user's own by where it stands, or by what it prints."""
+    if isinstance(model, str):
+        return model
+    where = getattr(model, "__qualname__", None)
+    return f"{model.__module__}:{where}" if where else f"{type(model).__name__}: {model!r}"
 
 
 def _load(data: Examples | DataRequest) -> Examples:

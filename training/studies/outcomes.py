@@ -82,9 +82,9 @@ def outcomes(
 ) -> list[Outcome]:
     """Values, spread and verdicts of every cell, in the order of the table, from its last evaluation.
 
-    ``split`` is by default the only one beside ``train``. A cell is compared with the baselines of its own data variant,
-    model, regime and budget. Each verdict is made by itself: of twenty comparisons with nothing to find, one will still
-    be called.
+    ``split`` is by default the only one beside ``train``. A cell is compared with the baselines of its own data
+    variant, model, regime and budget. Each verdict is made by itself: of twenty comparisons with nothing to find, one
+    will still be called.
 
     Raises:
         InputError: A metric, split or group that the table does not have.

@@ -1,8 +1,8 @@
 """The pruning study: keep a share of the examples, retrain, and compare with random shares of the same size.
 
-Two random baselines stand beside every way of choosing at every budget, plain and class-stratified, and so does training
-on all examples. Every run has the same number of updates, or of passes over what it keeps; which of the two was held
-fixed can change who wins, so by default both are done and the table says which is which.
+Two random baselines stand beside every way of choosing at every budget, plain and class-stratified, and so does
+training on all examples. Every run has the same number of updates, or of passes over what it keeps; which of the two
+was held fixed can change who wins, so by default both are done and the table says which is which.
 """
 
 from __future__ import annotations

@@ -58,10 +58,10 @@ def run_study(
 ) -> pa.Table:
     """Train every cell of a study and give its run table, also written to ``out/study.parquet``.
 
-    Runs lie in ``out/runs/<hash>``, the hash being of all that the result depends on: a finished one is not repeated, an
-    interrupted one continues, two cells that come to the same training share one, and a study grows by calling it again
-    with more seeds, budgets or ways. A cell that fails does not stop the others; the table of all that are finished is
-    written either way.
+    Runs lie in ``out/runs/<hash>``, the hash being of all that the result depends on: a finished one is not repeated,
+    an interrupted one continues, two cells that come to the same training share one, and a study grows by calling it
+    again with more seeds, budgets or ways. A cell that fails does not stop the others; the table of all that are
+    finished is written either way.
 
     Args:
         out: Folder of the study; for Ray and slices one that all machines see.

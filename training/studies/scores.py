@@ -125,9 +125,10 @@ def scoring_cost(path: Path) -> dict[str, Any] | None:
 def cost_of(runs: Sequence[RunDirectory]) -> dict[str, Any]:
     """FLOPs of training (None if a run does not know them) and its seconds; scoring passes are not counted."""
     flops = [run.config.get("flops") for run in runs]
+    known = [float(each) for each in flops if each is not None]
     return {
         "runs": len(runs),
-        "flops": None if any(each is None for each in flops) else float(sum(flops)),
+        "flops": sum(known) if len(known) == len(runs) else None,
         "wall_time_s": float(sum(run.config.get("wall_time_s") or 0.0 for run in runs)),
     }
 

@@ -10,8 +10,8 @@
     epochs: 10
     variants: {clean: [], noisy: [{uniform_noise: 0.1}]}
 
-Keys are the fields of the class of that kind (``data`` and ``test`` as for ``Examples.load``, with ``source``). Paths that
-exist beside the study file are read from there; ``${NAME}`` in a path is an environment variable.
+Keys are the fields of the class of that kind (``data`` and ``test`` as for ``Examples.load``, with ``source``). Paths
+that exist beside the study file are read from there; ``${NAME}`` in a path is an environment variable.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from training.studies.study import Study
 OWNER = "study"
 
 KINDS: Mapping[str, str] = {
+    "augmentation": "training.studies.augmentation:Augmentation",
     "pruning": "training.studies.pruning:Pruning",
 }
 """Kind -> its class, a frozen dataclass with ``read(given, folder)``."""
@@ -49,11 +50,11 @@ def read_study(path: str | Path) -> Study:
     if not place.is_file():
         raise FileNotFoundError(f"{OWNER}: there is no file {str(place)!r}.")
     if place.suffix == ".py":
-        made = runpy.run_path(str(place)).get(OBJECT)
+        made: Any = runpy.run_path(str(place)).get(OBJECT)
         if not all(hasattr(made, name) for name in ("kind", "prepare", "cells", "train", "rows")):
             raise InputError(f"{OWNER}: {str(place)!r} must set {OBJECT} to a study, such as Pruning(...).")
-        found: Study = made
-        return found
+        written: Study = made
+        return written
     if place.suffix not in (".yaml", ".yml"):
         raise bad_value("file", OWNER, str(place), "a .yaml or .py file")
     import yaml
@@ -109,7 +110,7 @@ def read_fields(cls: Any, given: Mapping[str, Any], folder: Path, data: tuple[st
 
 
 def read_data(given: object, folder: Path, name: str) -> DataRequest | str:
-    """Data of a study: a source, or ``source`` with options of ``Examples.load``; a test may name a split of the data."""
+    """Data of a study: a source, or ``source`` with options of ``Examples.load``; a test may name a split."""
     if isinstance(given, str):
         place = located(given, folder)
         return given if name == "test" and not Path(place).exists() else DataRequest(place)

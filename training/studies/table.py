@@ -29,10 +29,10 @@ CELL = pa.schema(
         "seed": pa.int64(),
     }
 )
-"""What tells cells apart. ``study``: the kind; ``variant``: of the data; ``regime``: what is equal for all runs, such as
-``800 steps`` or ``10 epochs``; ``way``: the way of choosing in words, ``all`` for all examples; ``by`` is null where no
-score is read, ``options`` where none were given, ``balance`` where nothing was chosen; ``budget``: what was asked for,
-``30%``, and null for all."""
+"""What tells cells apart. ``study``: the kind; ``variant``: of the data; ``regime``: what is equal for all runs, such
+as ``800 steps`` or ``10 epochs``; ``way``: the way of choosing in words, ``all`` for all examples; ``by`` is null where
+no score is read, ``options`` where none were given, ``balance`` where nothing was chosen; ``budget``: what was asked
+for, ``30%``, and null for all."""
 
 RUN = pa.schema(
     {
@@ -49,9 +49,9 @@ RUN = pa.schema(
     }
 )
 """``run``: the run directory, relative to the study's folder; two cells that come to the same training share one.
-``keep``: what was kept of all (rows, or tokens where the budget is in tokens); ``N`` parameters; ``D`` examples or tokens
-that training had read when the value was measured, ``C`` the FLOPs until then, ``U`` different ones among them in the
-whole run; ``epochs`` and ``steps`` (updates) of the whole run."""
+``keep``: what was kept of all (rows, or tokens where the budget is in tokens); ``N`` parameters; ``D`` examples or
+tokens that training had read when the value was measured, ``C`` the FLOPs until then, ``U`` different ones among them
+in the whole run; ``epochs`` and ``steps`` (updates) of the whole run."""
 
 VALUE = pa.schema(
     {
@@ -62,8 +62,8 @@ VALUE = pa.schema(
         "value": pa.float64(),
     }
 )
-"""``split``: the test set, or ``train`` for what is said of the examples trained on; ``group`` is empty for all of them,
-else ``class:NAME`` or ``COLUMN:VALUE``."""
+"""``split``: the test set, or ``train`` for what is said of the examples trained on; ``group`` is empty for all of
+them, else ``class:NAME`` or ``COLUMN:VALUE``."""
 
 SCHEMA = pa.schema([*CELL, *RUN, *VALUE])
 

@@ -58,8 +58,8 @@ BASELINES = (PLAIN_RANDOM, STRATIFIED_RANDOM)
 def read_ways(given: object, owner: str = OWNER) -> list[Way]:
     """Ways from what a study file lists.
 
-    Each is ``Way``, text (``hardest by el2n``, ``random``), or a mapping with ``take`` and, where they are wanted, ``by``
-    (a column or several, each a way of its own), ``balance``, and options of the strategy beside them.
+    Each is ``Way``, text (``hardest by el2n``, ``random``), or a mapping with ``take`` and, where they are wanted,
+    ``by`` (a column or several, each a way of its own), ``balance``, and options of the strategy beside them.
     """
     if isinstance(given, str | Mapping | Way):
         given = [given]

@@ -11,31 +11,37 @@ from training.laws.selections.comparison import compare_selections
 from training.laws.selections.from_studies import run_table_of_study
 from training.laws.selections.learning_curves import learning_curves
 from training.run import train
-from training.studies.pruning import SCHEMA, pruning_study
+from training.studies.pruning import pruning_study
+from training.studies.table import SCHEMA
 
 SIZES = (50, 100, 200, 400, 700)
 NOISE = 0.3
 
 
-def row(take, rows, seed=0, **changes):
+def row(way, rows, seed=0, **changes):
     about = {
-        "by": None, "take": take, "options": None, "balance": "none", "keep": rows / 800, "seed": seed, "rows": rows,
-        "steps": 60, "epochs": 4800 / rows, "accuracy": 0.9, "loss": 0.4, "macro_f1": 0.8, "flops": 1e9,
-        "wall_time_s": 1.0, "run": f"{take}-{rows}/seed-{seed}",
+        "way": way, "take": way.split()[0], "variant": "as is", "model": "linear", "regime": "60 steps", "group": "",
+        "budget": f"{rows} rows", "keep": rows / 800, "seed": seed, "rows": rows, "D": 4800.0, "step": 60, "steps": 60,
+        "epochs": 4800 / rows, "C": 1e9, "wall_time_s": 1.0, "run": f"{way}-{rows}-{seed}", "split": "test",
     }  # fmt: skip
     return {**about, **changes}
 
 
 def table_of(*rows):
-    return pa.Table.from_pylist(list(rows), schema=SCHEMA)
+    values = {"accuracy": 0.9, "loss": 0.4, "macro_f1": 0.8}
+    long = [{**each, "metric": name, "value": value} for each in rows for name, value in values.items()]
+    long += [{**each, "step": 30, "metric": "loss", "value": 9.0} for each in rows]
+    long += [{**each, "split": "train", "metric": "loss", "value": 9.0} for each in rows]
+    long += [{**each, "group": "class:a", "metric": "accuracy", "value": 0.0} for each in rows]
+    return pa.Table.from_pylist(long, schema=SCHEMA)
 
 
 def test_columns():
     study = table_of(
-        row("all", 800, balance=None),
+        row("all", 800, budget=None),
         row("random", 80),
-        row("hardest", 80, by="el2n", seed=1, flops=None),
-        row("hardest", 80, by="el2n", balance="equal", options="strata=20"),
+        row("hardest by el2n", 80, seed=1, C=None),
+        row("hardest by el2n, strata=20, balance equal", 80),
     )
     found = run_table_of_study(study)
     loss = found.where(metric="loss")
@@ -51,13 +57,20 @@ def test_columns():
     assert found.where(metric="error")["value"] == pytest.approx(np.full(4, 0.1))
     assert found.where(metric="macro_f1_error")["value"] == pytest.approx(np.full(4, 0.2))
     assert (run_table_of_study(study, parameters=650)["N"] == 650).all()
+    sized = table_of(row("random", 80, N=7.0, variant="a"), row("random", 80, N=9.0, variant="b"))
+    assert run_table_of_study(sized)["N"].tolist() == [7, 7, 7, 9, 9, 9]
+    assert run_table_of_study(sized).names("corpus") == ["random, a", "random, b"], (
+        "no law holds across variants"
+    )
+    several = table_of(row("random", 80), row("random", 80, split="other"))
+    assert "other/error" in run_table_of_study(several).names("metric")
 
 
 def test_mistakes(tmp_path):
     study = table_of(row("random", 80))
     with pytest.raises(InputError, match="rows, seen"):
         run_table_of_study(study, "tokens")
-    with pytest.raises(InputError, match="not the table of a pruning study, 'by'"):
+    with pytest.raises(InputError, match="not the table of a study, 'by'"):
         run_table_of_study(study.drop_columns(["by"]))
     with pytest.raises(InputError, match="no runs"):
         run_table_of_study(study.slice(0, 0))
@@ -87,7 +100,7 @@ def digits(tmp_path_factory):
 
 
 def test_a_study_fits_directly(digits):
-    assert digits.names("corpus") == ["easiest by el2n", "hardest by el2n", "random"]
+    assert digits.names("corpus") == ["easiest by el2n", "hardest by el2n", "random", "stratified random"]
     assert digits.names("metric") == ["error", "loss", "macro_f1_error"]
     assert (digits["N"] == 650).all(), "64 x 10 weights and 10 biases, as run.json says"
     curves = learning_curves(digits, metric="error", resamples=100)

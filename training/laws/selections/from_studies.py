@@ -1,8 +1,7 @@
-"""The table of a pruning study as a table of runs: one corpus per way of choosing, lower values better."""
+"""The run table of a study as a table of runs for laws: one corpus per way of choosing, lower values better."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,82 +10,95 @@ import pyarrow as pa
 
 from scoring.errors import InputError, unknown_name
 from training.laws.run_table import RunTable, make_run_table
-from training.studies.pruning import ALL, METRICS, RANDOM, SCHEMA
+from training.studies.outcomes import higher_is_better
+from training.studies.table import SCHEMA, read_table
+from training.studies.ways import ALL, RANDOM
 
 Scale = Literal["rows", "seen"]
+
+WORLDS = ("variant", "model", "regime")
+"""Columns of which a law may see one value only, but for models, which have sizes of their own."""
 
 
 def run_table_of_study(
     study: pa.Table | str | Path, D: Scale = "rows", parameters: float | None = None
 ) -> RunTable:
-    """A run table from :func:`~training.studies.pruning.pruning_study`, or from the ``study.parquet`` it wrote.
+    """A run table for laws from that of a study, or from the ``study.parquet`` it wrote.
 
     - ``corpus``: the way of choosing, ``hardest by el2n`` or ``random``; runs on all examples are the largest random
-      share, and no other way has them (all ways agree there, so they tell nothing apart).
-    - ``D``: ``rows`` that were kept, or examples ``seen``, epochs x rows; both are columns as well. With ``steps`` held
-      fixed every run has seen the same, so ``rows`` is the scale; with ``epochs`` either is.
-    - ``N``: ``parameters``; without them what run.json says, where the study is a path beside its runs, else unknown.
+      share, and no other way has them (all ways agree there, so they tell nothing apart). With several data variants or
+      regimes theirs is added, ``random, noisy, 800 steps``, since no law holds across them.
+    - ``D``: ``rows`` that were kept, or examples (tokens) ``seen`` in training; both are columns as well. With ``steps``
+      held fixed every run has seen the same, so ``rows`` is the scale; with ``epochs`` either is.
+    - ``N``: ``parameters``; without them those of each model.
     - ``C``: FLOPs as counted while training (not 6 N D).
-    - metrics ``error`` = 1 - accuracy, ``loss``, ``macro_f1_error`` = 1 - macro F1, on the study's evaluation split;
-      columns ``seed``, ``keep``, ``rows``, ``seen``.
+    - metrics of the whole test set at the end, ``error`` in place of accuracy and ``macro_f1_error`` = 1 - macro F1; with
+      several test sets ``SET/metric``; columns ``seed``, ``keep``, ``rows``, ``seen``, ``variant``, ``model``, ``regime``.
     """
     if D not in ("rows", "seen"):
         raise unknown_name("D", "run_table_of_study", str(D), ("rows", "seen"))
-    folder: Path | None = None
-    if isinstance(study, pa.Table):
-        table = study
-    else:
-        from pyarrow import parquet
-
-        path = Path(study)
-        path = path / "study.parquet" if path.is_dir() else path
-        if not path.is_file():
-            raise FileNotFoundError(f"run_table_of_study: there is no {path}.")
-        table, folder = parquet.read_table(path), path.parent
+    table = study if isinstance(study, pa.Table) else read_table(study)
     missing = [name for name in SCHEMA.names if name not in table.column_names]
     if missing:
-        raise InputError(f"run_table_of_study: not the table of a pruning study, {missing[0]!r} is missing.")
-    rows = table.to_pylist()
+        raise InputError(f"run_table_of_study: not the table of a study, {missing[0]!r} is missing.")
+    rows = _last([row for row in table.to_pylist() if row["split"] != "train" and not row["group"]])
     if not rows:
         raise InputError("run_table_of_study: the study has no runs.")
-    quotas = next((row["balance"] for row in rows if row["take"] == RANDOM), None)
-    kept, epochs = (np.array([row[name] for row in rows], dtype=np.float64) for name in ("rows", "epochs"))
-    scales = {"rows": kept, "seen": kept * epochs}
-    sizes = _sizes(rows, folder) if parameters is None else np.full(len(rows), float(parameters))
-    accuracy, loss, macro_f1 = (np.array([row[name] for row in rows], dtype=np.float64) for name in METRICS)
+    several = [name for name in ("variant", "regime") if len({row[name] for row in rows}) > 1]
+    splits = {row["split"] for row in rows}
+
+    def numbers(name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+        return np.array([np.nan if row[name] is None else row[name] for row in rows], dtype=np.float64)
+
+    kept = numbers("rows")
+    scales = {"rows": kept, "seen": numbers("D")}
+    told = [_metric(row["metric"], row["value"]) for row in rows]
     return make_run_table(
         {
-            "run": [row["run"] for row in rows],
-            "corpus": [_way(row, quotas) for row in rows],
-            "N": sizes,
+            "run": [_run(row) for row in rows],
+            "corpus": [_corpus(row, several) for row in rows],
+            "N": numbers("N") if parameters is None else np.full(len(rows), float(parameters)),
             "D": scales[D],
-            "C": np.array(
-                [np.nan if row["flops"] is None else row["flops"] for row in rows], dtype=np.float64
-            ),
-            "step": [row["steps"] for row in rows],
+            "C": numbers("C"),
+            "step": [row["step"] for row in rows],
+            "split": [row["split"] for row in rows],
+            "metric": [
+                name if len(splits) == 1 else f"{row['split']}/{name}" for row, (name, _) in zip(rows, told)
+            ],
+            "value": [value for _, value in told],
             "seed": np.array([row["seed"] for row in rows]),
             "keep": np.array([row["keep"] for row in rows]),
             **scales,
+            **{name: np.array([row[name] for row in rows], dtype=object) for name in WORLDS},
         },
-        {"error": 1 - accuracy, "loss": loss, "macro_f1_error": 1 - macro_f1},
-        "of a study",
+        name="of a study",
     )
 
 
-def _way(row: Mapping[str, Any], quotas: str | None) -> str:
-    """``hardest by el2n, strata=20``, and its quotas where they are not those of the random share."""
-    take = RANDOM if row["take"] == ALL else row["take"]
-    by = f" by {row['by']}" if row["by"] else ""
-    balance = f"balance {row['balance']}" if row["balance"] not in (None, quotas) else None
-    return take + by + "".join(f", {words}" for words in (row["options"], balance) if words)
+def _last(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The last evaluation of every cell and metric, in the order of the table; of lower values, or turned to them."""
+    newest: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in rows:
+        key = (_run(row), row["split"], row["metric"])
+        if key not in newest or row["step"] >= newest[key]["step"]:
+            newest[key] = row
+    turned = ("accuracy", "macro_f1")
+    return [row for row in newest.values() if row["metric"] in turned or not higher_is_better(row["metric"])]
 
 
-def _sizes(rows: Sequence[Mapping[str, Any]], folder: Path | None) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Parameters by run.json, NaN where there is none."""
-    from scoring.checkpoints import RunDirectory
+def _metric(name: str, value: float) -> tuple[str, float]:
+    """Accuracy as error, macro F1 as its distance from 1: laws are of what falls."""
+    if name == "accuracy":
+        return "error", 1 - value
+    return ("macro_f1_error", 1 - value) if name == "macro_f1" else (name, value)
 
-    found = np.full(len(rows), np.nan)
-    for k, row in enumerate(rows):
-        if folder is not None and (folder / row["run"] / "run.json").is_file():
-            found[k] = RunDirectory.open(folder / row["run"]).config.get("num_parameters") or np.nan
-    return found
+
+def _run(row: dict[str, Any]) -> str:
+    """Cells are told apart, also those that share a run directory: each belongs to another curve."""
+    cell = [row[name] for name in (*WORLDS, "way", "budget", "seed")]
+    return " ".join(str(each) for each in cell if each is not None)
+
+
+def _corpus(row: dict[str, Any], several: list[str]) -> str:
+    way = RANDOM if row["way"] == ALL else row["way"]
+    return ", ".join([way, *(str(row[name]) for name in several)])
