@@ -45,7 +45,7 @@ def test_all_files_are_written_and_agree(small):
     assert float(rows[0]["AUROC"]) == findings.detection[0].auroc
     with (out / "pruning.csv").open() as file:
         runs = list(csv.DictReader(file))
-    assert len(runs) == 2 * (3 * 2 + 1) * 2
+    assert len(runs) == 2 * (4 * 2 + 1) * 2
     assert {row["data"] for row in runs} == {CLEAN, NOISY}
     report = (out / "report.md").read_text()
     assert all(f"({name})" in report for name in FIGURES)
@@ -67,7 +67,7 @@ def test_every_comparable_scorer_takes_part(small):
 def test_a_second_call_trains_nothing_and_finds_the_same(small, capsys):
     findings, out = small
     runs = {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("run.json")}
-    assert len(runs) == 2 * 2 + 2 * 7 * 2
+    assert len(runs) == 2 * 2 + 2 * 9 * 2
     figures = {name: (out / name).read_bytes() for name in FIGURES}
     again = run_demo(out, show_progress=True, recipe=SMALL)
     assert all(path.stat().st_mtime_ns == time for path, time in runs.items())
