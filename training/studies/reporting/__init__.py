@@ -1,0 +1,1 @@
+"""The report of a study, drawn from its run table: verdicts against random, cautions, tables, figures."""

@@ -1,0 +1,1 @@
+"""Figures of studies, one each; see ``scoring.plots.style`` for what they share."""
