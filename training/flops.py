@@ -22,9 +22,10 @@ FLOPS_METHOD = (
 
 
 def measure_flops(
-    net: Model, prepared: Prepared, rows: IntArray, device: torch.device
+    net: Model, prepared: Prepared, rows: IntArray, device: torch.device, backward: bool = True
 ) -> tuple[float | None, str]:
-    """FLOPs of training per example, or per padded token of a text model, and that unit.
+    """FLOPs of training per example, or per padded token of a text model, and that unit; without ``backward``, of the
+    forward pass alone.
 
     Counted on the batch of ``rows`` in evaluation mode, which leaves batch statistics and random state alone; None
     where an operation cannot be counted. Look-ups (embeddings, bags of words) and element-wise work count as nothing.
@@ -40,7 +41,10 @@ def measure_flops(
             sdpa_kernel(SDPBackend.MATH),
             FlopCounterMode(display=False) as counter,
         ):
-            cross_entropy(net.logits(batch).float(), labels).backward()  # type: ignore[no-untyped-call]
+            with torch.set_grad_enabled(backward):
+                loss = cross_entropy(net.logits(batch).float(), labels)
+            if backward:
+                loss.backward()  # type: ignore[no-untyped-call]
     except (RuntimeError, NotImplementedError):
         return None, unit
     finally:

@@ -29,12 +29,19 @@ WORDS = {
     "subset": "another subset",
     "fold": "another fold",
     "start": "another start",
+    "online": "another online selection",
 }
 """How a part of the request is told to the user."""
 
 
 def describe_request(
-    job: Job, net: Model, settings: Settings, seed: int, fold: dict[str, int] | None, start: Start | None
+    job: Job,
+    net: Model,
+    settings: Settings,
+    seed: int,
+    fold: dict[str, int] | None,
+    start: Start | None,
+    online: Mapping[str, Any] | None = None,
 ) -> Request:
     """The identity of one run; ``net`` has its initial weights. Where those of ``start`` lie plays no part."""
     held_out = sorted(str(each) for each in job.examples.ids[job.held_out].tolist())
@@ -51,6 +58,8 @@ def describe_request(
     }
     if start is not None:
         content["start"] = start["weights"]
+    if online is not None:
+        content["online"] = dict(online)
     return digests(content)
 
 

@@ -23,6 +23,7 @@ from training.evaluate import evaluate as evaluate_model
 from training.interrupt import deferred_signals
 from training.isolation import seed_step
 from training.job import Job
+from training.online.chooser import Chooser
 from training.optim import make_optimizer, schedule_factor, starting_lr, warmup_steps
 from training.recorder import Recorder
 from training.resume import SaveClock, load_resume, save_resume
@@ -48,7 +49,14 @@ class Loop:
     """State of one training; ``run`` reads from top to bottom."""
 
     def __init__(
-        self, job: Job, net: Model, prepared: Prepared, settings: Settings, seed: int, device: torch.device
+        self,
+        job: Job,
+        net: Model,
+        prepared: Prepared,
+        settings: Settings,
+        seed: int,
+        device: torch.device,
+        chooser: Chooser | None = None,
     ) -> None:
         self.job, self.net, self.prepared, self.settings = job, net, prepared, settings
         self.seed, self.device = seed, device
@@ -57,8 +65,10 @@ class Loop:
         self.hashes_N = hash_ids(job.examples.ids[job.rows]).view(np.int64)
         self.labels_N = torch.from_numpy(job.examples.labels[job.rows]).to(device)
         self.weights_N = torch.from_numpy(job.weights).float().to(device)
-        self.steps_per_epoch = settings.steps_per_epoch(len(job.rows))
-        self.total = settings.total_steps(len(job.rows))
+        self.chooser = chooser
+        self.drawn = settings.batch_size if chooser is None else chooser.candidates
+        self.steps_per_epoch = settings.steps_per_epoch(len(job.rows), self.drawn)
+        self.total = settings.total_steps(len(job.rows), self.drawn)
         self.warmup = warmup_steps(settings.warmup, self.total)
         lr = settings.lr or starting_lr(settings.optimizer, net.default_learning_rate)
         self.optimizer = make_optimizer(
@@ -87,6 +97,8 @@ class Loop:
         self.seconds = state["seconds"]
         if recorder is not None:
             recorder.restore(state["recorder"])
+        if self.chooser is not None:
+            self.chooser.restore(state["chooser"])
 
     def save(self, seconds: float) -> None:
         """Write that state."""
@@ -96,22 +108,24 @@ class Loop:
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "recorder": {} if self.recorder is None else self.recorder.state(),
+            "chooser": {} if self.chooser is None else self.chooser.state(),
             "seconds": seconds,
             **{name: getattr(self, name) for name in COUNTERS},
         }
         save_resume(self.directory.path, self.step, state)
 
     def presented(self, steps: int) -> int:
-        """How many examples the first ``steps`` updates read: the last batch of an epoch may be smaller."""
+        """How many examples the first ``steps`` updates drew: the last draw of an epoch may be smaller."""
         epochs, within = divmod(steps, self.steps_per_epoch)
-        return epochs * len(self.job.rows) + within * self.settings.batch_size
+        return epochs * len(self.job.rows) + within * self.drawn
 
     def run(self, advance: Advance, clock: Callable[[], float], resume_seconds: float) -> None:
         """Every update from ``step`` to ``total``."""
         settings, net, recorder = self.settings, self.net, self.recorder
         rows = len(self.job.rows)
         checkpoint, clean, evaluation = (
-            settings.cadence(name, rows) for name in ("checkpoint_every", "clean_every", "evaluate_every")
+            settings.cadence(name, rows, self.drawn)
+            for name in ("checkpoint_every", "clean_every", "evaluate_every")
         )
         look_every = 1 if self.device.type == "cpu" else LOOK_EVERY
         order_epoch, order_N = -1, np.empty(0, dtype=np.int64)
@@ -125,7 +139,8 @@ class Loop:
                 epoch, within = divmod(self.step, self.steps_per_epoch)
                 if epoch != order_epoch:
                     order_epoch, order_N = epoch, self.order(epoch)
-                batch = order_N[within * settings.batch_size : (within + 1) * settings.batch_size]
+                drawn = order_N[within * self.drawn : (within + 1) * self.drawn]
+                batch = drawn if self.chooser is None else self.chooser.choose(self.step, drawn)
                 factor = schedule_factor(settings.schedule, self.step, self.total, self.warmup)
                 for group, peak in zip(self.optimizer.param_groups, self.peaks):
                     group["lr"] = peak * factor
@@ -134,7 +149,7 @@ class Loop:
                 seed_step(derive_seed("step", self.seed, self.step), self.device)
                 self.pending.append((self.update(batch), len(batch)))
                 self.step += 1
-                advance(len(batch))
+                advance(len(drawn))
                 if len(self.pending) >= look_every:
                     self.look()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scoring.checkpoints import RunDirectory
-from scoring.errors import bad_value
+from scoring.errors import InputError, bad_value
 from scoring.examples import Examples
 from scoring.inference import check_precision, pick_device
 from scoring.models import Model, build_model
@@ -19,6 +19,9 @@ from training.identity import describe_request, open_run
 from training.isolation import fitting_threads, isolated
 from training.job import Job, make_job
 from training.loop import Loop, TrainingDiverged
+from training.online.chooser import Chooser
+from training.online.chosen import write_chosen
+from training.online.request import OnlineSelection
 from training.recorder import Recorder
 from training.resume import drop_resume
 from training.settings import Settings, read_seeds
@@ -43,6 +46,7 @@ def train(
     subset: Subset | str | Path | None = None,
     seeds: Iterable[int] = (0,),
     start: str | Path | None = None,
+    online: OnlineSelection | None = None,
     model_options: Mapping[str, Any] | None = None,
     device: str = "auto",
     resume_seconds: float = RESUME_SECONDS,
@@ -66,6 +70,8 @@ def train(
         subset: Train on these ids only, with their weights (normalised to mean 1). Ids that are held out are left out.
         start: A finished run directory, or one of its checkpoint folders, whose weights the training starts from, with
             a new optimizer and schedule. It must be of the same model and classes.
+        online: Choose inside the loop, by the current model, which part of what is drawn an update is made on; its
+            forward passes are counted in ``flops``, and ``chosen.parquet`` says what was chosen. Not with ``record``.
         model_options: Options of the model, such as ``{"hidden": (512, 512)}``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         resume_seconds: How often the state from which an interrupted run continues is written.
@@ -84,8 +90,9 @@ def train(
     job = make_job(examples, evaluate, subset, allow_changed_data)
     return [
         train_one(
-            job, model, checked, Path(out) / f"seed-{seed}", seed, start=start, model_options=model_options,
-            device=device, resume_seconds=resume_seconds, trust_remote_code=trust_remote_code, show_progress=progress,
+            job, model, checked, Path(out) / f"seed-{seed}", seed, start=start, online=online,
+            model_options=model_options, device=device, resume_seconds=resume_seconds,
+            trust_remote_code=trust_remote_code, show_progress=progress,
         )
         for seed in read_seeds(seeds, "train")
     ]  # fmt: skip
@@ -99,6 +106,7 @@ def train_one(
     seed: int,
     *,
     start: str | Path | None = None,
+    online: OnlineSelection | None = None,
     model_options: Mapping[str, Any] | None = None,
     device: str = "auto",
     resume_seconds: float = RESUME_SECONDS,
@@ -112,7 +120,13 @@ def train_one(
         job, model, settings, seed, start=start, model_options=model_options, device=device,
         trust_remote_code=trust_remote_code,
     )  # fmt: skip
-    request = describe_request(job, net, settings, seed, fold, begin)
+    if online is not None and settings.record:
+        raise InputError(
+            "train: record must be False with online selection, since only chosen examples are presented; "
+            "chosen.parquet says which."
+        )
+    selection = None if online is None else online.describe(job.examples, job.rows)
+    request = describe_request(job, net, settings, seed, fold, begin, selection)
     run = open_run(out, request, settings.to_json())
     if run is not None and run.status == "finished":
         drop_resume(out)
@@ -121,7 +135,12 @@ def train_one(
     started = time.monotonic()
     with isolated(where):
         prepared = net.inputs.prepare(job.examples, job.rows)
-        loop = Loop(job, net, prepared, settings, seed, where)
+        chooser = None
+        if online is not None:
+            chooser = Chooser(
+                online, job, net, prepared, settings.batch_size, seed, where, settings.precision
+            )
+        loop = Loop(job, net, prepared, settings, seed, where, chooser)
         if run is None:
             lr = loop.peaks[0]
             per_unit, unit = measure_flops(net, prepared, loop.order(0)[: settings.batch_size], where)
@@ -129,6 +148,9 @@ def train_one(
             about |= {"flops": None, "flops_per_unit": per_unit, "flops_unit": unit, "learning_rate": lr}
             about |= {"flops_method": FLOPS_METHOD.format(unit=unit), "wall_time_s": None}
             about |= {"truncated_texts": prepared.truncated, "start": begin}
+            if selection is not None:
+                forward, _ = measure_flops(net, prepared, loop.order(0)[: settings.batch_size], where, False)
+                about |= {"online": {**selection, "flops_per_unit": forward}}
             run = RunDirectory.create(out, {**about, "request": request})
         elif run.status != "running":
             run.update(status="running")
@@ -153,14 +175,32 @@ def train_one(
             progress(f"training {label or out.name}", total, "examples", show_progress, done) as advance,
         ):
             loop.run(advance, lambda: before + time.monotonic() - started, resume_seconds)
+    flops = None if per_unit is None else per_unit * loop.units
+    if chooser is not None:
+        flops = _count_choosing(run, chooser, flops)
     run.finish(
         wall_time_s=before + time.monotonic() - started,
-        flops=None if per_unit is None else per_unit * loop.units,
+        flops=flops,
         steps=loop.total,
         epochs=loop.total / loop.steps_per_epoch,
     )
     drop_resume(out)
     return run
+
+
+def _count_choosing(run: RunDirectory, chooser: Chooser, flops: float | None) -> float | None:
+    """Write what was chosen and what choosing cost; gives the FLOPs of training and choosing together."""
+    write_chosen(run.path, chooser)
+    about = run.config["online"]
+    per_unit = about["flops_per_unit"]
+    choosing = None if per_unit is None else per_unit * chooser.units
+    run.update(
+        online={
+            **about, "candidates": chooser.seen, "trained_on": int(sum(each.sum() for each in chooser.counts)),
+            "units": chooser.units, "flops": choosing, "training_flops": flops,
+        }
+    )  # fmt: skip
+    return None if flops is None or choosing is None else flops + choosing
 
 
 def settle(

@@ -20,7 +20,7 @@ RECORD = (False, True, "auto", "logits", "summary")
 
 OTHERS = (
     "out", "evaluate", "subset", "seeds", "start", "model_options", "device", "resume_seconds", "allow_changed_data",
-    "trust_remote_code", "progress",
+    "trust_remote_code", "progress", "online",
 )  # fmt: skip
 """Keywords of ``train`` that are not settings of the single run."""
 
@@ -90,22 +90,25 @@ class Settings:
             if value != "auto":
                 Cadence.parse(value, name, "train")
 
-    def total_steps(self, rows: int) -> int:
+    def total_steps(self, rows: int, drawn: int | None = None) -> int:
         """Updates in all, for a training set of ``rows``."""
         if self.steps is not None:
             return self.steps
-        return (self.epochs or DEFAULT_EPOCHS) * self.steps_per_epoch(rows)
+        return (self.epochs or DEFAULT_EPOCHS) * self.steps_per_epoch(rows, drawn)
 
-    def steps_per_epoch(self, rows: int) -> int:
-        """Updates per epoch; the last batch of an epoch may be smaller."""
-        return math.ceil(rows / self.batch_size)
+    def steps_per_epoch(self, rows: int, drawn: int | None = None) -> int:
+        """Updates per epoch; the last batch of an epoch may be smaller.
 
-    def cadence(self, name: str, rows: int) -> Cadence:
+        ``drawn`` is how many examples an update takes from the epoch, if not ``batch_size``: of online selection.
+        """
+        return math.ceil(rows / (drawn or self.batch_size))
+
+    def cadence(self, name: str, rows: int, drawn: int | None = None) -> Cadence:
         """A cadence; ``auto`` is every epoch, thinned out so that there are at most 20 (and the end)."""
         value = getattr(self, name)
         if value != "auto":
             return Cadence.parse(value, name, "train")
-        epochs = self.total_steps(rows) / self.steps_per_epoch(rows)
+        epochs = self.total_steps(rows, drawn) / self.steps_per_epoch(rows, drawn)
         return Cadence(max(1, math.ceil(epochs / MOST_AUTO)), "epoch")
 
     def passes(self, name: str, rows: int) -> int:

@@ -52,19 +52,27 @@ class Net(torch.nn.Module):
         return logits
 
 
-def irreducible(examples: Examples, values: object = None) -> ScoreTable:
-    column = np.linspace(0, 1, len(examples)) if values is None else values
-    return ScoreTable.from_columns(examples.ids, {"loss": column}, {"loss": "harder"})
+def irreducible(examples: Examples, values: Any = None) -> ScoreTable:
+    assert examples.labels is not None
+    column = (examples.labels % 3) / 10 if values is None else values
+    return ScoreTable.from_columns(examples.ids, {"loss": column}, {"loss": "hard"})
 
 
-def selection(rule: str, keep: float = 0.25, examples: Examples = EXAMPLES, **options: Any) -> OnlineSelection:
-    reads = {"scores": irreducible(examples), "by": "loss"} if rule == "reducible_loss" else {}
+def selection(
+    rule: str, keep: float = 0.25, examples: Examples = EXAMPLES, **options: Any
+) -> OnlineSelection:
+    reads: dict[str, Any] = (
+        {"scores": irreducible(examples), "by": "loss"} if rule == "reducible_loss" else {}
+    )
     return OnlineSelection(rule=rule, keep=keep, options=options, **reads)
 
 
-def fit(out: Path, online: OnlineSelection | None, examples: Examples = EXAMPLES, **given: Any) -> RunDirectory:
+def fit(
+    out: Path, online: OnlineSelection | None, examples: Examples = EXAMPLES, **given: Any
+) -> RunDirectory:
     model = given.pop("model", None) or Net(given.pop("at", 0))
-    [run] = train(examples, model, out=out, online=online, **{**SETTINGS, "epochs": 2, **given})
+    length = {} if "steps" in given else {"epochs": 2}
+    [run] = train(examples, model, out=out, online=online, **{**SETTINGS, **length, **given})
     return run
 
 
@@ -99,7 +107,9 @@ def test_values_are_those_of_the_definitions(seed: int) -> None:
 
 
 def test_a_certain_prediction_has_no_entropy_and_no_nan() -> None:
-    sure = Candidates(np.zeros(2, dtype=np.int64), hash64(0, np.arange(2)), 0, np.array([[0.0, -5e3], [5e3, 0]]))
+    sure = Candidates(
+        np.zeros(2, dtype=np.int64), hash64(0, np.arange(2)), 0, np.array([[0.0, -5e3], [5e3, 0]])
+    )
     assert make_rule("entropy").values(sure).tolist() == [0, 0]
     assert make_rule("selective_backprop", {"beta": 500}).values(sure).max() < 0
 
@@ -158,7 +168,9 @@ def test_draws_cover_the_data_and_the_rest_is_small(tmp_path: Path) -> None:
 
 
 def test_the_highest_are_taken_and_ties_go_by_hash(tmp_path: Path) -> None:
-    values = np.repeat([0.0, 9.0], [20, len(EXAMPLES) - 20])  # 20 rows with reducible losses far above the others
+    values = np.repeat(
+        [0.0, 9.0], [20, len(EXAMPLES) - 20]
+    )  # 20 rows with reducible losses far above the others
     online = OnlineSelection(
         rule="reducible_loss", keep=20 / 210, scores=irreducible(EXAMPLES, values), by="loss"
     )
@@ -199,7 +211,9 @@ def test_choosing_is_paid_for(tmp_path: Path) -> None:
     free = fit(tmp_path / "free", selection("random"), model="linear")
     paid = fit(tmp_path / "paid", selection("highest_loss"), model="linear")
     forward = 2 * 64 * 10  # a product and a sum per weight
-    assert free.config["flops"] == 2 * forward * 104  # the backward pass of one layer needs no gradient of its input
+    assert (
+        free.config["flops"] == 2 * forward * 104
+    )  # the backward pass of one layer needs no gradient of its input
     assert free.config["online"]["flops"] == 0
     assert paid.config["online"]["flops"] == forward * 420
     assert paid.config["flops"] == free.config["flops"] + forward * 420
@@ -221,8 +235,6 @@ def test_text_is_counted_in_padded_tokens(tmp_path: Path) -> None:
 
 
 def test_one_row_and_one_draw(tmp_path: Path) -> None:
-    labels = EXAMPLES.labels
-    assert labels is not None
     run = fit(tmp_path, selection("highest_loss", keep=0.5), EXAMPLES.take([0]), epochs=3, model="linear")
     assert run.config["online"]["trained_on"] == 3 and run.config["online"]["candidates"] == 3
 
@@ -257,7 +269,7 @@ def test_mistakes(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_high_losses_are_wrong_labels_and_reducible_ones_are_not(tmp_path: Path) -> None:
-    """Digits with 10 % wrong labels, 5 seeds (Mindermann et al. 2022, section 4.2, find the same on larger data)."""
+    """Digits with 10 % wrong labels, 5 seeds (Mindermann et al. 2022 find the same on larger data)."""
     noisy = flip_labels(Examples.load("digits"), 0.1, 0)
     recipe: dict[str, Any] = {"optimizer": "sgd", "lr": 0.1, "batch_size": 32, "device": "cpu"}
     train_reference(noisy.examples, "mlp", out=tmp_path / "reference", seeds=[1000], epochs=10, **recipe)
@@ -265,8 +277,8 @@ def test_high_losses_are_wrong_labels_and_reducible_ones_are_not(tmp_path: Path)
     accuracy: dict[str, list[float]] = {}
     planted: dict[str, list[float]] = {}
     for rule in ("random", "highest_loss", "reducible_loss"):
-        reads = {"scores": table, "by": "loss"} if rule == "reducible_loss" else {}
-        online = OnlineSelection(rule=rule, keep=0.1, **reads)  # type: ignore[arg-type]
+        reads: dict[str, Any] = {"scores": table, "by": "loss"} if rule == "reducible_loss" else {}
+        online = OnlineSelection(rule=rule, keep=0.1, **reads)
         runs = train(
             noisy.examples, "mlp", out=tmp_path / rule, seeds=range(5), steps=300, online=online, evaluate="test",
             checkpoint_every=None, evaluate_every=None, **recipe,
@@ -274,7 +286,9 @@ def test_high_losses_are_wrong_labels_and_reducible_ones_are_not(tmp_path: Path)
         accuracy[rule] = [
             row["value"] for run in runs for row in run.metrics().to_pylist() if row["name"] == "accuracy"
         ]
-        planted[rule] = [float(noisy.flipped[chosen_rows(run.path, noisy.examples)[0]].mean()) for run in runs]
+        planted[rule] = [
+            float(noisy.flipped[chosen_rows(run.path, noisy.examples)[0]].mean()) for run in runs
+        ]
     for better, worse in (("random", "highest_loss"), ("reducible_loss", "highest_loss")):
         assert paired_difference(accuracy[better], accuracy[worse]).low > 0.03
     assert paired_difference(planted["highest_loss"], planted["random"]).low > 0.2
