@@ -108,7 +108,9 @@ def _evaluation(
         if evaluate.labels is None or evaluate.label_names != examples.label_names:
             given = evaluate.label_names if evaluate.labels is not None else "no labels"
             raise bad_value("evaluate", "train", given, f"labelled with the classes {examples.label_names}")
-        return evaluate, evaluate.split or "evaluation", none
+        name = evaluate.split
+        # What is said of training has the name train.
+        return evaluate, name if name and name != "train" else "evaluation", none
     if not (isinstance(evaluate, float) and 0 < evaluate < 1):
         raise bad_value(
             "evaluate", "train", evaluate, "Examples, the name of a split, or a fraction between 0 and 1"

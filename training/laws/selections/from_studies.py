@@ -19,6 +19,9 @@ Scale = Literal["rows", "seen"]
 WORLDS = ("variant", "model", "regime")
 """Columns of which a law may see one value only, but for models, which have sizes of their own."""
 
+TURNED = ("accuracy", "macro_f1")
+"""Metrics that rise, and are read as their distance from 1."""
+
 
 def run_table_of_study(
     study: pa.Table | str | Path, D: Scale = "rows", parameters: float | None = None
@@ -82,8 +85,8 @@ def _last(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         key = (_run(row), row["split"], row["metric"])
         if key not in newest or row["step"] >= newest[key]["step"]:
             newest[key] = row
-    turned = ("accuracy", "macro_f1")
-    return [row for row in newest.values() if row["metric"] in turned or not higher_is_better(row["metric"])]
+    found = [row for row in newest.values() if row["metric"] != "error"]  # accuracy, which becomes it, says the same
+    return [row for row in found if row["metric"] in TURNED or not higher_is_better(row["metric"])]
 
 
 def _metric(name: str, value: float) -> tuple[str, float]:
