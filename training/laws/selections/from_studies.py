@@ -31,12 +31,13 @@ def run_table_of_study(
     - ``corpus``: the way of choosing, ``hardest by el2n`` or ``random``; runs on all examples are the largest random
       share, and no other way has them (all ways agree there, so they tell nothing apart). With several data variants or
       regimes theirs is added, ``random, noisy, 800 steps``, since no law holds across them.
-    - ``D``: ``rows`` that were kept, or examples (tokens) ``seen`` in training; both are columns as well. With ``steps``
-      held fixed every run has seen the same, so ``rows`` is the scale; with ``epochs`` either is.
+    - ``D``: ``rows`` that were kept, or examples (tokens) ``seen`` in training; both are columns as well. With
+      ``steps`` held fixed every run has seen the same, so ``rows`` is the scale; with ``epochs`` either is.
     - ``N``: ``parameters``; without them those of each model.
     - ``C``: FLOPs as counted while training (not 6 N D).
-    - metrics of the whole test set at the end, ``error`` in place of accuracy and ``macro_f1_error`` = 1 - macro F1; with
-      several test sets ``SET/metric``; columns ``seed``, ``keep``, ``rows``, ``seen``, ``variant``, ``model``, ``regime``.
+    - metrics of the whole test set at the end, ``error`` in place of accuracy and ``macro_f1_error`` = 1 - macro F1;
+      with several test sets ``SET/metric``; columns ``seed``, ``keep``, ``rows``, ``seen``, ``variant``, ``model``,
+      ``regime``.
     """
     if D not in ("rows", "seen"):
         raise unknown_name("D", "run_table_of_study", str(D), ("rows", "seen"))
