@@ -12,19 +12,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from scoring.errors import InputError, bad_value, unknown_name
-from scoring.hashing import digest
+from scoring.errors import InputError, bad_value
 from scoring.table import ScoreTable
 from selection.budget import Budget
-from selection.run import select
 from selection.subset import Subset
 from training.architectures import Architecture
 from training.job import make_job
-from training.studies.classification import SUBSETS, ClassifierStudy, all_columns, way_columns
+from training.studies.choosing import choose
+from training.studies.classification import ClassifierStudy, all_columns, way_columns
 from training.studies.running import run_study
 from training.studies.study import Cell
 from training.studies.ways import ALL, RANDOM, Way
@@ -32,7 +30,6 @@ from training.studies.ways import ALL, RANDOM, Way
 if TYPE_CHECKING:
     from scoring.engines.engine import Engine
     from scoring.examples import Examples
-    from training.interventions.intervention import Intervened
 
 OWNER = "pruning_study"
 
@@ -55,10 +52,11 @@ class Pruning(ClassifierStudy):
                 for way, keep in picks:
                     columns, path = all_columns(), None
                     if way is not None and keep is not None:
-                        columns, path = (
-                            way_columns(way, keep),
-                            self.subset(out, variant, tables[name], way, keep, seed),
-                        )
+                        columns = way_columns(way, keep)
+                        path = choose(
+                            out, variant.examples, tables[name], way, keep, seed,
+                            nan=self.nan, embeddings=self.embeddings,
+                        )  # fmt: skip
                     subset = None if path is None else Subset.read(out / path)
                     job = make_job(variant.examples, material.test, subset, False)
                     cells += [
@@ -69,35 +67,6 @@ class Pruning(ClassifierStudy):
                         for regime in self.regimes
                     ]
         return cells
-
-    def subset(
-        self, out: Path, variant: Intervened, table: ScoreTable | None, way: Way, keep: Budget, seed: int
-    ) -> str:
-        """The file, below ``out``, of what a way keeps; chosen once."""
-        examples = variant.examples
-        if way.by is not None and (table is None or way.by not in table.columns):
-            known = [] if table is None else table.scores
-            if known:
-                raise unknown_name("by", "study", way.by, known)
-            raise InputError(f"study: select by {way.by!r} needs scores, and the study names none.")
-        scores = _ids_only(examples) if table is None else table
-        told = [examples.fingerprint, repr((way, str(keep), seed, self.nan)), str(self.embeddings)]
-        values = b"" if way.by is None else np.ascontiguousarray(scores.column(way.by)).tobytes()
-        path = f"{SUBSETS}/{digest(values, *(each.encode() for each in told), size=8).hex()}.parquet"
-        if not (out / path).is_file():
-            kept = select(
-                scores, by=way.by, take=way.take, keep=keep, balance=way.balance or "none", seed=seed, nan=self.nan,
-                groups=examples, embeddings=self.embeddings, texts=examples if examples.kind == "text" else None,
-                **way.options,
-            )  # fmt: skip
-            kept.write(out / path)
-        return path
-
-
-def _ids_only(examples: Examples) -> ScoreTable:
-    """A table without scores, for strategies that read none."""
-    table = pa.table({"id": pa.array(examples.ids), "label": pa.array(examples.labels)})
-    return ScoreTable(table, {}, {"fingerprint": examples.fingerprint})
 
 
 def pruning_study(
