@@ -25,12 +25,14 @@ import pyarrow as pa
 from benchmarks.minilm import embed
 from benchmarks.record import data_file, write_record
 from scoring.examples import Examples
+from scoring.files import read_json
 from training.measures.relative_error import RelativeError, relative_errors
 from training.measures.representation import representation
 from training.studies.outcomes import outcomes
 from training.studies.paired import Difference
 from training.studies.pruning import Pruning
 from training.studies.running import run_study
+from training.studies.table import read_table
 
 KEEP = ("48%", "54%", "86%")
 BY_CLASS, BY_DATASET = "vog:anand2023(norm=class)", "vog:anand2023(norm=dataset)"
@@ -95,14 +97,23 @@ def study_of(data: tuple[Examples, Examples], representation: str, seed: int) ->
     )  # fmt: skip
 
 
-def table_of(name: str, representation: str, seeds: list[int], folder: Path) -> pa.Table:
-    """The run table of all seeds."""
-    data = examples_of(name, representation, folder)
+def table_of(
+    name: str, representation: str, seeds: list[int], folder: Path, finished: bool = False
+) -> pa.Table:
+    """The run table of all seeds; of ``finished`` studies it is only read."""
     place = folder / f"{name}-{representation}"
+    if finished:
+        return pa.concat_tables(read_table(place / f"seed-{seed}") for seed in seeds)
+    data = examples_of(name, representation, folder)
     return pa.concat_tables(
         run_study(study_of(data, representation, seed), place / f"seed-{seed}", progress=True)
         for seed in seeds
     )
+
+
+def commits_of(folder: Path) -> list[str]:
+    """Of the code that trained."""
+    return sorted({str(read_json(path)["git_commit"]) for path in folder.glob("seed-*/runs/*/run.json")})
 
 
 def told(difference: Difference | None) -> dict[str, Any] | None:
@@ -166,6 +177,9 @@ def main() -> None:
     parser.add_argument("--data", default="hwu64,clinc150")
     parser.add_argument("--representations", default="linear,minilm")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument(
+        "--finished", action="store_true", help="only read tables of studies that are finished"
+    )
     given = parser.parse_args()
     seeds = list(range(given.seeds))
     results: dict[str, Any] = {
@@ -175,10 +189,11 @@ def main() -> None:
     for inputs in given.representations.split(","):
         for name in given.data.split(","):
             train, test = frame_of(name)
-            found = results_of(table_of(name, inputs, seeds, given.folder))
+            found = results_of(table_of(name, inputs, seeds, given.folder, given.finished))
             results[f"{name}, {inputs}"] = {
                 "rows_to_choose_from": len(train), "test_rows": len(test),
-                "domains": train["domain"].value_counts().to_dict(), **found,
+                "domains": train["domain"].value_counts().to_dict(),
+                "trained_at": commits_of(given.folder / f"{name}-{inputs}"), **found,
             }  # fmt: skip
             show(f"{name}, {inputs}", found)
     write_record("production_table", str(__doc__), results, seeds)

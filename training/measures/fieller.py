@@ -12,11 +12,11 @@ from training.studies.paired import Difference
 def ratio_change(values_S: npt.ArrayLike, baseline_S: npt.ArrayLike) -> Difference:
     """mean(values) / mean(baseline) - 1 over S paired seeds, with its 95 % interval (Fieller 1954).
 
-    The ratio of means, and not the mean of the ratios of single seeds: the latter is biased where the baseline varies
-    from seed to seed, and its t interval then covers something else. The interval holds every rho for which the t test
-    of mean(values - rho * baseline) = 0 does not reject, so for normal errors it covers in exactly 95 % of studies, for
-    S from 2 on. It is infinite with one seed, or where the mean of the baseline could itself be 0; the change is NaN
-    where that mean is 0.
+    The ratio of means, and not the mean of the ratios of single seeds, which is biased upwards where the baseline
+    varies from seed to seed (by about the square of its coefficient of variation); more seeds do not cure that. The
+    interval holds every rho for which the t test of mean(values - rho * baseline) = 0 does not reject, so for normal
+    errors it covers in 95 % of studies for any number of seeds from 2 on. It is infinite with one seed, or where the
+    mean of the baseline could itself be 0; the change is NaN where that mean is 0.
     """
     values, baseline = np.asarray(values_S, dtype=np.float64), np.asarray(baseline_S, dtype=np.float64)
     if values.shape != baseline.shape or values.ndim != 1 or len(values) == 0:
