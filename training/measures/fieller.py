@@ -35,8 +35,8 @@ def ratio_change(values_S: npt.ArrayLike, baseline_S: npt.ArrayLike) -> Differen
     if g >= 1:
         return Difference(ratio - 1, -np.inf, np.inf, seeds)
     # Around 1 rather than 0, so that nothing cancels where both rows are nearly alike.
-    middle = (ratio - 1 - unit * (covariance[0, 1] - covariance[1, 1])) / (1 - g)
+    middle = float((ratio - 1 - unit * (covariance[0, 1] - covariance[1, 1])) / (1 - g))
     spread = float((values - ratio * baseline).var(ddof=1))
     inside = spread - unit * (covariance[0, 0] * covariance[1, 1] - covariance[0, 1] ** 2)
-    half = float(np.sqrt(unit * max(inside, 0.0))) / (1 - g)
+    half = float(np.sqrt(unit * max(inside, 0.0)) / (1 - g))
     return Difference(ratio - 1, middle - half, middle + half, seeds)
