@@ -90,6 +90,7 @@ class ClassifierStudy:
     kind: ClassVar[str] = "classifier"
     data_keys: ClassVar[tuple[str, ...]] = ("data", "test")
     """Keys of a study file that are data."""
+    regime_names: ClassVar[tuple[str, ...]] = REGIMES
 
     data: Examples | DataRequest
     test: Examples | DataRequest | str | None = None
@@ -115,9 +116,9 @@ class ClassifierStudy:
     def __post_init__(self) -> None:
         if self.epochs is not None and self.steps is not None:
             raise InputError(f"{OWNER}: give epochs or steps, not both; the regimes follow from either.")
-        unknown = [regime for regime in self.regimes if regime not in REGIMES]
+        unknown = [regime for regime in self.regimes if regime not in self.regime_names]
         if unknown or not self.regimes or len(set(self.regimes)) < len(self.regimes):
-            raise bad_value("regimes", OWNER, list(self.regimes), "steps, epochs, or both")
+            raise bad_value("regimes", OWNER, list(self.regimes), f"{', '.join(self.regime_names)}, or both")
         if self.leaked not in LEAKED:
             raise bad_value("leaked", OWNER, self.leaked, f"one of {', '.join(LEAKED)}")
         for name in ("epochs", "steps", "evaluate", "subset", "seeds", "device"):

@@ -32,6 +32,7 @@ OWNER = "study"
 
 KINDS: Mapping[str, str] = {
     "augmentation": "training.studies.augmentation:Augmentation",
+    "online": "training.studies.online:Online",
     "pruning": "training.studies.pruning:Pruning",
 }
 """Kind -> its class, a frozen dataclass with ``read(given, folder)``."""
