@@ -11,8 +11,14 @@ from scoring.errors import InputError, bad_value, unknown_name
 from training.interventions.intervention import Intervention
 
 INTERVENTIONS: Mapping[str, str] = {
+    "asymmetric_noise": "training.interventions.label_noise:AsymmetricNoise",
     "class_noise": "training.interventions.label_noise:ClassNoise",
+    "duplicates": "training.interventions.duplicates:Duplicates",
+    "imbalance": "training.interventions.imbalance:Imbalance",
+    "instance_noise": "training.interventions.instance_noise:InstanceNoise",
     "labels_from": "training.interventions.label_noise:LabelsFrom",
+    "off_domain": "training.interventions.off_domain:OffDomain",
+    "pair_noise": "training.interventions.label_noise:PairNoise",
     "shuffle_noise": "training.interventions.label_noise:ShuffleNoise",
     "uniform_noise": "training.interventions.label_noise:UniformNoise",
 }
@@ -29,7 +35,7 @@ def make_intervention(name: str, options: object = None) -> Intervention:
     known = [each.name for each in fields(cls)]
     if options is None:
         given: dict[str, Any] = {}
-    elif isinstance(options, Mapping):
+    elif isinstance(options, Mapping) and not _is_value(options, known):
         given = {str(key): value for key, value in options.items()}
     elif not known:
         raise bad_value(name, OWNER, options, "without options")
@@ -43,6 +49,12 @@ def make_intervention(name: str, options: object = None) -> Intervention:
     except TypeError as error:
         raise InputError(f"{OWNER} {name}: {error}.") from None
     return made
+
+
+def _is_value(options: Mapping[Any, Any], known: Sequence[str]) -> bool:
+    """Whether a mapping is the first option itself, such as shares by class: ``class_noise: {cat: {dog: 0.3}}``."""
+    nested = bool(options) and all(isinstance(each, Mapping) for each in options.values())
+    return nested and not any(str(name) in known for name in options)
 
 
 def read_interventions(given: object) -> tuple[Intervention, ...]:
