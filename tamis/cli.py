@@ -32,6 +32,7 @@ from tamis.report_command import report
 from tamis.retrain_command import retrain
 from tamis.score_command import score
 from tamis.select_command import select
+from tamis.study_command import study
 from tamis.train_command import train
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "score",
     "select",
     "show",
+    "study",
     "train",
 ]
 
