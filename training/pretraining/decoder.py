@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -26,9 +26,50 @@ from scoring.hashing import derive_seed
 OWNER = "pretrain"
 HEAD = 8
 WIDTH_PER_LAYER = 16
-RESIDUAL = ("o_proj.weight", "down_proj.weight")
+RESIDUAL = ("o_proj.weight", "down_proj.weight", "experts.down_proj")
 
 LR_TIMES_WIDTH = 0.4
+
+
+class Blueprint(Protocol):
+    """What a model of a run is made by: ``Shape``, or ``configured.Configured`` for other families."""
+
+    @property
+    def family(self) -> str: ...
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def vocabulary(self) -> int: ...
+
+    @property
+    def parameters(self) -> int: ...
+
+    @property
+    def active(self) -> int:
+        """Parameters that work on one token: all but those of experts it is not sent to."""
+        ...
+
+    @property
+    def non_embedding(self) -> int: ...
+
+    @property
+    def router_loss(self) -> float:
+        """What the load-balancing loss of the routers is multiplied with; 0 is off."""
+        ...
+
+    def flops_per_token(self, length: int) -> int: ...
+
+    def to_json(self) -> dict[str, Any]: ...
+
+    def module(self, length: int) -> nn.Module:
+        """The network; its weights are overwritten."""
+        ...
+
+    def spread(self, name: str, weight: Tensor) -> float:
+        """Standard deviation of the initial values of a matrix."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -74,9 +115,47 @@ class Shape:
         products = self.depth * (4 * self.width**2 + 3 * self.width * self.mlp) + self.vocabulary * self.width
         return 6 * products + 12 * self.depth * self.width * length
 
+    @property
+    def family(self) -> str:
+        """By transformers' name."""
+        return "llama"
+
+    @property
+    def active(self) -> int:
+        """All of them: the model is dense."""
+        return self.parameters
+
+    @property
+    def router_loss(self) -> float:
+        """There are no routers."""
+        return 0.0
+
     def to_json(self) -> dict[str, Any]:
         """For run.json."""
         return asdict(self)
+
+    def module(self, length: int) -> nn.Module:
+        """A ``LlamaForCausalLM``."""
+        from transformers import LlamaConfig, LlamaForCausalLM
+
+        config = LlamaConfig(
+            vocab_size=self.vocabulary, hidden_size=self.width, intermediate_size=self.mlp,
+            num_hidden_layers=self.depth, num_attention_heads=self.heads, max_position_embeddings=length,
+            tie_word_embeddings=self.tied, use_cache=False, bos_token_id=None, eos_token_id=None,
+        )  # fmt: skip
+        return LlamaForCausalLM(config)
+
+    def spread(self, name: str, weight: Tensor) -> float:
+        """See ``initial_spread``."""
+        return initial_spread(name, weight, self.width, self.depth)
+
+
+def initial_spread(name: str, weight: Tensor, width: int, depth: int) -> float:
+    """Standard deviation of the initial values of a matrix (or of a stack of them, one per expert), as said above."""
+    if "embed_tokens" in name or "lm_head" in name:
+        return float(width**-0.5)
+    spread = weight.shape[-1] ** -0.5
+    return float(spread / (2 * depth) ** 0.5 if name.endswith(RESIDUAL) else spread)
 
 
 def shape_of_width(width: int, vocabulary: int) -> Shape:
@@ -93,40 +172,41 @@ def learning_rate(width: int) -> float:
 
 
 class Decoder:
-    """A ``LlamaForCausalLM`` of a shape, with weights that (seed, name of the weight) decide."""
+    """A causal language model of transformers, with weights that (seed, name of the weight) decide."""
 
-    def __init__(self, shape: Shape, length: int, seed: int) -> None:
-        from transformers import LlamaConfig, LlamaForCausalLM
-
+    def __init__(self, shape: Blueprint, length: int, seed: int) -> None:
         self.shape = shape
-        config = LlamaConfig(
-            vocab_size=shape.vocabulary, hidden_size=shape.width, intermediate_size=shape.mlp,
-            num_hidden_layers=shape.depth, num_attention_heads=shape.heads, max_position_embeddings=length,
-            tie_word_embeddings=shape.tied, use_cache=False, bos_token_id=None, eos_token_id=None,
-        )  # fmt: skip
         with torch.random.fork_rng(devices=[]):
-            self.module: nn.Module = LlamaForCausalLM(config)
+            self.module = shape.module(length)
         generator = torch.Generator()
         with torch.no_grad():
             for name, weight in self.module.named_parameters():
                 if weight.dim() < 2:
                     continue
                 generator.manual_seed(derive_seed("weights", seed, name))
-                weight.normal_(0.0, self._spread(name, weight), generator=generator)
-
-    def _spread(self, name: str, weight: Tensor) -> float:
-        if "embed_tokens" in name or "lm_head" in name:
-            return float(self.shape.width**-0.5)
-        spread = weight.shape[1] ** -0.5
-        return float(spread / (2 * self.shape.depth) ** 0.5 if name.endswith(RESIDUAL) else spread)
+                weight.normal_(0.0, shape.spread(name, weight), generator=generator)
 
     def logits(self, tokens_BT: Tensor) -> Tensor:
         """(B, T, V): after every token, what comes next."""
         logits: Tensor = self.module(input_ids=tokens_BT).logits
         return logits
 
+    def training_logits(self, tokens_BT: Tensor, counted_BT: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Logits, and what the routers add to the loss: the load-balancing loss over the places that are counted."""
+        if self.shape.router_loss == 0:
+            return self.logits(tokens_BT), None
+        from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_func
+
+        config: Any = self.module.config
+        found = self.module(input_ids=tokens_BT, output_router_logits=True)
+        experts = getattr(config, "num_local_experts", None) or config.num_experts
+        balance: Any = load_balancing_loss_func(
+            found.router_logits, experts, config.num_experts_per_tok, counted_BT.long()
+        )
+        return found.logits, self.shape.router_loss * balance
+
     def save(self, folder: Path) -> None:
-        """A folder that ``LlamaForCausalLM.from_pretrained`` reads."""
+        """A folder that ``AutoModelForCausalLM.from_pretrained`` reads."""
         from scoring.networks.huggingface import quiet
 
         with quiet():

@@ -16,7 +16,7 @@ from training.interrupt import deferred_signals
 from training.loop import LOOK_EVERY, TrainingDiverged
 from training.optim import make_optimizer, schedule_factor, warmup_steps
 from training.pretraining.decoder import Decoder
-from training.pretraining.held_out import HeldOut, held_out_losses, sequences, total_loss
+from training.pretraining.held_out import NOTHING, HeldOut, held_out_losses, sequences, total_loss
 from training.pretraining.settings import OWNER, PretrainSettings
 from training.pretraining.tokens import TokenStream
 from training.resume import SaveClock, load_resume, save_resume
@@ -119,14 +119,16 @@ class PretrainLoop:
         )
 
     def update(self, start: int, end: int) -> Tensor:
-        """One optimizer step on tokens ``start`` + 1 to ``end`` of the stream; gives the mean loss before it."""
+        """One optimizer step on tokens ``start`` + 1 to ``end`` of the stream; gives their mean loss before it."""
         settings = self.settings
         self.optimizer.zero_grad(set_to_none=True)
         inputs, targets = sequences(self.stream.window(start, end + 1), settings.length)
+        inputs, targets = inputs.to(self.device), targets.to(self.device)
         with autocast(self.device, settings.precision):
-            logits_BTV = self.model.logits(inputs.to(self.device))
-        loss = total_loss(logits_BTV, targets.to(self.device)) / (end - start)
-        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            logits_BTV, routers = self.model.training_logits(inputs, targets != NOTHING)
+        loss = total_loss(logits_BTV, targets) / (end - start)
+        trained = loss if routers is None else loss + routers
+        self.scaler.scale(trained).backward()  # type: ignore[no-untyped-call]
         if settings.clip is not None:
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.model.module.parameters(), settings.clip)

@@ -15,7 +15,7 @@ from training.environment import describe_versions, git_commit
 from training.identity import Request, digests, open_run
 from training.isolation import isolated, using_threads
 from training.pretraining.corpus import Corpus
-from training.pretraining.decoder import Decoder, Shape, learning_rate, shape_of_width
+from training.pretraining.decoder import Blueprint, Decoder, learning_rate, shape_of_width
 from training.pretraining.held_out import HeldOut
 from training.pretraining.loop import PretrainLoop
 from training.pretraining.settings import OWNER, PretrainSettings
@@ -35,7 +35,7 @@ def pretrain(
     *,
     out: str | Path,
     width: int | None = None,
-    shape: Shape | None = None,
+    shape: Blueprint | None = None,
     seed: int = 0,
     device: str = "auto",
     threads: int = 1,
@@ -57,7 +57,8 @@ def pretrain(
     Args:
         corpus: What to train on: the first part of ``Corpus.split``, or a selection of it.
         held_out: Texts by name, measured at the end and at ``evaluate_at``: of this corpus and of others.
-        width: The width of a model by the rules of ``decoder.shape_of_width``; or give its ``shape``.
+        width: The width of a model by the rules of ``decoder.shape_of_width``; or give its ``shape``, also
+            of another family (``configured.Configured``).
         seed: Decides initial weights and the order of documents.
         threads: On the CPU; how a sum is split over threads decides its last bit.
         settings: Of ``PretrainSettings``; ``tokens`` is needed.
@@ -69,7 +70,9 @@ def pretrain(
     if (width is None) == (shape is None):
         raise InputError(f"{OWNER}: give either width or shape.")
     vocabulary = corpus.tokenizer.vocabulary
-    chosen = shape_of_width(width, vocabulary) if shape is None and width is not None else shape
+    chosen: Blueprint | None = shape
+    if width is not None:
+        chosen = shape_of_width(width, vocabulary)
     assert chosen is not None
     if chosen.vocabulary < vocabulary:
         raise bad_value(
@@ -113,7 +116,7 @@ def pretrain(
 
 
 def describe(
-    corpus: Corpus, held_out: Mapping[str, HeldOut], shape: Shape, settings: PretrainSettings, seed: int
+    corpus: Corpus, held_out: Mapping[str, HeldOut], shape: Blueprint, settings: PretrainSettings, seed: int
 ) -> Request:
     """The identity of a run: equal requests give equal runs, on machines of one kind."""
     return digests(
@@ -130,7 +133,7 @@ def describe(
 def about(
     stream: TokenStream,
     held_out: Mapping[str, HeldOut],
-    shape: Shape,
+    shape: Blueprint,
     settings: PretrainSettings,
     lr: float,
 ) -> dict[str, Any]:
@@ -138,8 +141,9 @@ def about(
     corpus, tokens = stream.corpus, settings.tokens
     return {
         "config": settings.to_json(),
-        "model": {"family": "llama", **shape.to_json()},
+        "model": {"family": shape.family, "width": shape.width, **shape.to_json()},
         "num_parameters": shape.parameters,
+        "active_parameters": shape.active,
         "non_embedding_parameters": shape.non_embedding,
         "tokens": tokens,
         "unique_tokens": stream.unique(tokens),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from scoring.errors import InputError, bad_value, unknown_name
@@ -25,6 +25,8 @@ class PretrainSettings:
         lr: the peak learning rate; None is the rule of ``decoder.learning_rate``, which is for adamw.
         final_lr: what share of it the schedule ends at.
         warmup: a share of all updates, or a number of them.
+        optimizer: a name as for ``train``; others than adamw need ``lr``.
+        optimizer_options: of the optimizer; None is betas of 0.9 and 0.95 for adamw, the library's defaults for others.
         clip: the largest gradient norm, or None.
         evaluate_at: shares of all updates after which held-out losses are measured; the end always is.
         curve: how many values of the training loss are kept, each the mean since the one before.
@@ -36,7 +38,7 @@ class PretrainSettings:
     optimizer: str = "adamw"
     lr: float | None = None
     weight_decay: float = 0.1
-    optimizer_options: Mapping[str, Any] = field(default_factory=lambda: {"betas": (0.9, 0.95)})
+    optimizer_options: Mapping[str, Any] | None = None
     schedule: str = "cosine"
     final_lr: float = 0.1
     warmup: float = 0.05
@@ -57,6 +59,8 @@ class PretrainSettings:
         return cls(**given)
 
     def __post_init__(self) -> None:
+        if self.optimizer_options is None:
+            object.__setattr__(self, "optimizer_options", self._default_options())
         for name in ("tokens", "length", "batch_tokens", "curve"):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
@@ -83,6 +87,9 @@ class PretrainSettings:
             )
         warmup_steps(self.warmup, 1)
 
+    def _default_options(self) -> dict[str, Any]:
+        return {"betas": (0.9, 0.95)} if self.optimizer.lower() == "adamw" else {}
+
     @property
     def steps(self) -> int:
         """Updates in all."""
@@ -100,5 +107,5 @@ class PretrainSettings:
 
     def to_json(self) -> dict[str, Any]:
         """For run.json."""
-        options = {**self.optimizer_options}
+        options = {**(self.optimizer_options or {})}
         return {**asdict(self), "optimizer_options": options, "evaluate_at": list(self.evaluate_at)}
