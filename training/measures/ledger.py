@@ -26,6 +26,7 @@ NOT_COUNTED = (
     "machines that happened to be used."
 )
 """What no entry holds."""
+DOES_NOT_PAY = "It does not pay."
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Entry:
         elif paid is None:
             found.append("What it costs is not known.")
         elif not paid.pays:
-            found.append("It does not pay.")
+            found.append(DOES_NOT_PAY)
         if outcome.against_all is None or outcome.against_all.seeds < FEWEST:
             found.append(f"With fewer than {FEWEST} seeds nothing is known of what it does to the model.")
         elif worse == "worse":
@@ -100,12 +101,15 @@ class Entry:
 
     def text(self) -> str:
         """For people: the costs, then the recommendation or what speaks against it."""
-        words = [f"{self.outcome.way}, {self.outcome.budget}, {self.outcome.regime}:"]
-        if self.paid is not None:
+        words, doubts = [f"{self.outcome.way}, {self.outcome.budget}, {self.outcome.regime}:"], self.doubts
+        if self.paid is not None and not self.equal_steps:
             words.append(self.paid.text("FLOPs" if self.flops else "seconds"))
-        words += self.doubts or [
-            f"Recommended: its {self.outcome.metric} is not called worse than with all examples."
-        ]
+            doubts = [each for each in doubts if each != DOES_NOT_PAY]  # which was just said
+        words += doubts
+        if self.recommended:
+            words.append(
+                f"Recommended: its {self.outcome.metric} is not called worse than with all examples."
+            )
         return " ".join(words)
 
     def to_dict(self) -> dict[str, Any]:

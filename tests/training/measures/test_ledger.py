@@ -85,6 +85,7 @@ def test_scoring_is_amortised_over_runs(tmp_path):
     once, often = (entries_of(folder, runs=k)["hardest by el2n", "56%"] for k in (1, 3))
     assert once.flops is not None and often.flops is not None
     assert not once.flops.pays and once.flops.runs_to_pay == 3 and "It does not pay." in once.doubts
+    assert "it does not pay. It does from 3 runs on." in once.text() and "Recommended" not in once.text()
     assert often.flops.pays and often.flops.net == pytest.approx(3 * 0.44 * 24 - 25) and often.recommended
 
 
