@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_CLASSES, MOST_WAYS, MOST_BUDGETS = 30, 12, 4
+FEW_WAYS = 6
+"""With more of them beside each other, two budgets are shown, not four."""
 
 
 def planted_section(results: Results) -> Section | None:
@@ -91,7 +93,14 @@ def representation_section(results: Results) -> Section | None:
         for page in range(0, len(results.ways), MOST_WAYS):
             ways = results.ways[page : page + MOST_WAYS]
             name = file_stem("representation", variant or "", str(page // MOST_WAYS + 1) if page else "")
-            figures[name] = partial(_draw, mine, classes, ways, spread_out(results.budgets), variant)
+            figures[name] = partial(
+                _draw,
+                mine,
+                classes,
+                ways,
+                spread_out(results.budgets, MOST_BUDGETS if len(ways) <= FEW_WAYS else 2),
+                variant,
+            )
     return Section("representation", "Representation of classes", sentences, figures=figures)
 
 
@@ -124,11 +133,11 @@ def _largest(classes: Sequence[str], means: Mapping[tuple[str, str, str], float]
     return [name for name in order if name in chosen]
 
 
-def spread_out(budgets: Sequence[str]) -> list[str]:
+def spread_out(budgets: Sequence[str], most: int = MOST_BUDGETS) -> list[str]:
     """At most so many budgets, the first and the last among them."""
-    if len(budgets) <= MOST_BUDGETS:
+    if len(budgets) <= most:
         return list(budgets)
-    places = np.linspace(0, len(budgets) - 1, MOST_BUDGETS).round().astype(int)
+    places = np.linspace(0, len(budgets) - 1, most).round().astype(int)
     return [budgets[place] for place in places]
 
 

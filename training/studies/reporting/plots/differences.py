@@ -66,7 +66,7 @@ def difference_plot(
         figure.suptitle(
             drawable(title, 36 * len(columns) + 20), x=0.01, ha="left", fontsize=12, fontweight="bold"
         )
-        legend_below(figure, _handles(), "paired differences over seeds, 95 % t intervals")
+        legend_below(figure, _handles(columns), "paired differences over seeds, 95 % t intervals")
     return figure
 
 
@@ -103,7 +103,7 @@ def _names(
 def _column(axes: Axes, column: Column, places: Mapping[tuple[str, str], float]) -> None:
     marks = list(column.marks.values())
     first, last = frame(
-        [0.0, *(mark.mean for mark in marks)], [end for mark in marks for end in (mark.low, mark.high)], 0.5
+        [0.0, *(mark.mean for mark in marks)], [end for mark in marks for end in (mark.low, mark.high)], 0.8
     )
     axes.set_xlim(first, last)
     axes.axvline(0, color=BLACK, linewidth=1.0, linestyle=(0, (5, 2)), zorder=1)
@@ -121,19 +121,24 @@ def _column(axes: Axes, column: Column, places: Mapping[tuple[str, str], float])
                 mark.mean, place, "D" if mark.adjusted else "o", color=colour, markersize=4.5 if mark.adjusted else 5,
                 markerfacecolor=colour if mark.verdict in COLOURS else "white", markeredgewidth=1.2, zorder=3,
             )  # fmt: skip
-    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="y", length=0, pad=9)
+    axes.locator_params(axis="x", nbins=5)
     axes.spines["left"].set_visible(False)
     axes.grid(True, axis="x")
 
 
-def _handles() -> list[Any]:
+def _handles(columns: Sequence[Column]) -> list[Any]:
+    """Of the kinds of marks that there are."""
     from matplotlib.lines import Line2D
 
-    kinds = [
-        (BLUE, "o", BLUE, "better"), (BLUE, "D", BLUE, "better, also by Holm"), (VERMILLION, "o", VERMILLION, "worse"),
-        (VERMILLION, "D", VERMILLION, "worse, also by Holm"), (GREY, "o", "white", "cannot tell"),
-    ]  # fmt: skip
+    marks = [mark for column in columns for mark in column.marks.values()]
+    there = {(mark.verdict or "cannot tell", mark.adjusted) for mark in marks}
+    order = [(verdict, adjusted) for verdict in (*COLOURS, "cannot tell") for adjusted in (False, True)]
     return [
-        Line2D([], [], color=colour, marker=marker, markerfacecolor=face, linestyle="-", linewidth=1.4, label=text)
-        for colour, marker, face, text in kinds
+        Line2D(
+            [], [], color=COLOURS.get(verdict, GREY), marker="D" if adjusted else "o",
+            markerfacecolor=COLOURS.get(verdict, "white"), linestyle="-", linewidth=1.4,
+            label=f"{verdict}{', also by Holm' if adjusted else ''}",
+        )
+        for verdict, adjusted in order if (verdict, adjusted) in there
     ]  # fmt: skip

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 GONE = "#FFD500"
 """The edge of a cell of which nothing was kept."""
-WRAPPED = 24
-"""Letters of a line of the name of a way, which has two."""
+WRAPPED = 30
+"""Letters of a line of the name of a way."""
 MOST_WRITTEN = 12
 """Columns of one panel that still have room for digits."""
 
@@ -34,7 +34,7 @@ def representation_map(
     Args:
         panels: budget -> (classes, ways).
     """
-    names = ["\n".join(textwrap.wrap(name, WRAPPED)[:2]) for name in named(ways, 2 * WRAPPED - 6).values()]
+    names = ["\n".join(_wrapped(name)) for name in named(ways, 2 * WRAPPED).values()]
     rows = list(named(classes, 24).values())
     cell = 0.40
     with style():
@@ -49,7 +49,7 @@ def representation_map(
         for axes, (budget, values) in zip(grid, panels.items()):
             image = axes.imshow(values, cmap="PuOr", vmin=-1, vmax=1, aspect="auto")
             axes.set_title(drawable(budget, 16), fontsize=10)
-            axes.set_xticks(range(len(ways)), names, rotation=90)
+            axes.set_xticks(range(len(ways)), names, rotation=90, fontsize=8, linespacing=0.95)
             axes.set_yticks(range(len(rows)), rows)
             axes.tick_params(length=0)
             axes.spines[:].set_visible(False)
@@ -66,6 +66,10 @@ def representation_map(
             fontweight="bold",
         )
     return figure
+
+
+def _wrapped(name: str) -> list[str]:
+    return textwrap.wrap(name, WRAPPED, break_long_words=False, break_on_hyphens=False)[:2]
 
 
 def _written(axes: object, values: npt.NDArray[np.float64]) -> None:
