@@ -36,6 +36,20 @@ class Detection:
     k: int
     precision_at_k: float
     """Share of true errors among the k most suspect; ``prevalence`` by chance. k is the number of errors by default."""
+    sought: str = "this noise"
+    being: str = "wrong"
+    """How the verdict calls what was looked for, and its rows."""
+
+    @property
+    def recall_at_k(self) -> float:
+        """Share of the errors that are among the k most suspect."""
+        return self.precision_at_k * self.k / self.positives
+
+    @property
+    def jaccard_at_k(self) -> float:
+        """Rows that are both errors and among the k most suspect, over rows that are either."""
+        both = self.precision_at_k * self.k
+        return both / (self.k + self.positives - both)
 
     @property
     def prevalence(self) -> float:
@@ -47,8 +61,9 @@ class Detection:
         """One plain sentence that names the evidence."""
         low, high = self.interval
         numbers = f"AUROC {_digits(self.auroc)} (95 % {_digits(low)} to {_digits(high)})"
-        found = f"{self.precision_at_k:.0%} of the {self.k:,} most suspect are wrong, {self.prevalence:.0%} by chance"
-        return f"{self.name} {self.judgement} this noise: {numbers}; {found}."
+        chance = f"{self.being}, {self.prevalence:.0%} by chance"
+        found = f"{self.precision_at_k:.0%} of the {self.k:,} most suspect are {chance}"
+        return f"{self.name} {self.judgement} {self.sought}: {numbers}; {found}."
 
     @property
     def judgement(self) -> str:
