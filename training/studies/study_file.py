@@ -32,6 +32,7 @@ OWNER = "study"
 
 KINDS: Mapping[str, str] = {
     "augmentation": "training.studies.augmentation:Augmentation",
+    "corpus": "training.studies.corpus:CorpusStudy",
     "online": "training.studies.online:Online",
     "pruning": "training.studies.pruning:Pruning",
 }
