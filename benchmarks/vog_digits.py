@@ -24,7 +24,7 @@ from scoring.examples import Examples
 from scoring.run import score
 from scoring.table import ScoreTable
 from selection.run import select
-from training.noise import flip_labels
+from training.interventions.noisy_labels import flip_labels
 from training.run import train
 from training.studies.outcomes import outcomes
 from training.studies.paired import paired_difference

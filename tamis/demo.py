@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from scoring.compare.reliability.single_runs import Reliability
     from scoring.examples import Examples
     from scoring.table import ScoreTable
-    from training.noise import NoisyLabels
+    from training.interventions.noisy_labels import NoisyLabels
     from training.studies.outcomes import Outcome
 
 CLEAN, NOISY = "clean", "noisy"
@@ -103,7 +103,7 @@ def run_demo(
     from scoring.examples import Examples
     from scoring.plots.style import require, save
     from tamis.demo_report import figures, print_summary, write_report
-    from training.noise import flip_labels
+    from training.interventions.noisy_labels import flip_labels
 
     require()
     recipe, out, started = recipe or Recipe(), Path(out), time.monotonic()

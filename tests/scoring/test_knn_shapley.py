@@ -16,7 +16,7 @@ from scoring.examples import Examples
 from scoring.find_runs import find_runs
 from scoring.run import score
 from scoring.scorers.knn_shapley import KnnShapley, KnnShapleyTarget, knn_shapley, ranked_values
-from training.noise import flip_labels
+from training.interventions.noisy_labels import flip_labels
 
 NAN = float("nan")
 

@@ -16,7 +16,7 @@ from scoring.examples import Examples
 from scoring.hashing import hash64
 from scoring.run import score
 from scoring.table import ScoreTable
-from training.noise import flip_labels
+from training.interventions.noisy_labels import flip_labels
 from training.online.catalog import RULES, make_rule
 from training.online.chosen import CHOSEN, chosen_rows, distinct_rows, shares
 from training.online.request import OnlineSelection

@@ -17,8 +17,8 @@ from scoring.errors import InputError
 from scoring.examples import Examples
 from scoring.run import score
 from scoring.table import ScoreTable
+from training.interventions.noisy_labels import flip_labels
 from training.loop import Loop
-from training.noise import flip_labels
 from training.studies.retraining import STUDIES, cscore, memorization, pvi, reducible_loss, ssft
 
 NOISY = flip_labels(Examples.load("digits").take(np.arange(400)), 0.1, seed=0)

@@ -14,7 +14,7 @@ import numpy as np
 from scoring.examples import Examples
 from scoring.hashing import derive_seed
 from training.advice.confident_joint import Floats, confident_joint
-from training.noise import flip_labels
+from training.interventions.noisy_labels import flip_labels
 
 CrossFit = Callable[[Examples, str], Floats]
 """Examples and a name for their runs -> out-of-sample probabilities (S, N, C)."""

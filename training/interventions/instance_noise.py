@@ -16,7 +16,7 @@ from training.interventions.ambiguity import FOLDS, cross_fitted
 from training.interventions.counts import labels_of, nearest_count
 from training.interventions.intervention import Intervened
 from training.interventions.label_noise import noisy
-from training.noise import NoisyLabels
+from training.interventions.noisy_labels import NoisyLabels
 
 OWNER = "instance_noise"
 Form = Literal["I", "II", "III"]

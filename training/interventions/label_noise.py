@@ -13,7 +13,7 @@ from scoring.errors import InputError, bad_value, unknown_name
 from scoring.examples import Examples
 from training.interventions.counts import class_counts, labels_of
 from training.interventions.intervention import Intervened, Planted
-from training.noise import NoisyLabels, confuse_labels, flip_labels, shuffle_labels
+from training.interventions.noisy_labels import NoisyLabels, confuse_labels, flip_labels, shuffle_labels
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from scoring.examples import Examples
 from scoring.table import ScoreTable
 from training.advice.advise import advise
 from training.cell_data import DataRequest
-from training.noise import flip_labels
+from training.interventions.noisy_labels import flip_labels
 from training.studies.pruning import Pruning
 from training.studies.study_file import read_study
 

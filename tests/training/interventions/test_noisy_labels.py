@@ -5,7 +5,7 @@ import pytest
 
 from scoring.errors import InputError
 from scoring.examples import Examples
-from training.noise import confuse_labels, flip_labels, shuffle_labels
+from training.interventions.noisy_labels import confuse_labels, flip_labels, shuffle_labels
 
 
 def examples(n: int = 1000, classes: int = 4) -> Examples:

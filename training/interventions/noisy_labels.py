@@ -7,7 +7,6 @@ a subset of what a higher rate flips, to the same classes. Ids are kept, so scor
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,7 @@ from scoring.errors import InputError, bad_value
 from scoring.examples import Examples
 from scoring.hashing import derive_seed, uniform
 from scoring.order import hash_order
+from training.interventions.counts import labels_of, nearest_count
 
 IntArray = npt.NDArray[np.int64]
 
@@ -81,19 +81,17 @@ def confuse_labels(examples: Examples, matrix: npt.ArrayLike, seed: int = 0) -> 
 
 
 def _labels(examples: Examples, owner: str) -> IntArray:
-    if examples.labels is None:
-        raise InputError(f"{owner}: examples must have labels, got {examples.name!r} without.")
+    labels = labels_of(examples, owner)
     if examples.num_classes < 2:
         raise InputError(f"{owner}: examples must have at least two classes, got {examples.num_classes}.")
-    return np.asarray(examples.labels, dtype=np.int64)
+    return labels
 
 
 def _choose(examples: Examples, rate: float, seed: int, owner: str) -> IntArray:
     """Rows with the smallest hashes, in hash order: round(rate * N) of them."""
     if not 0 <= rate <= 1:
         raise bad_value("rate", owner, rate, "a number from 0 to 1")
-    # In decimal, since 0.145 * 100 is below 14.5 in binary.
-    count = int((Decimal(str(float(rate))) * len(examples)).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+    count = nearest_count(rate, len(examples))
     return hash_order(examples.ids, derive_seed(f"{owner} rows", seed))[:count]
 
 
