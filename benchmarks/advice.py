@@ -24,7 +24,7 @@ from benchmarks.record import data_file, write_record
 from scoring.examples import Examples
 from training.advice.advice import Advice
 from training.advice.advise import advise
-from training.noise import flip_labels
+from training.interventions.noisy_labels import flip_labels
 from training.studies.outcomes import outcomes
 from training.studies.pruning import Pruning
 from training.studies.running import run_study
@@ -86,7 +86,8 @@ def study_of(case: dict[str, Any], advices: list[Advice], out: Path) -> list[dic
     by = "el2n@mean"
     ways: list[dict[str, Any]] = [{"take": "hardest", "by": by}, {"take": "easiest", "by": by}]
     for advice in advices:
-        ways += [dict(each.way) for each in advice.recommendations if dict(each.way) not in ways]
+        for each in advice.recommendations:
+            ways += [] if dict(each.way) in ways else [dict(each.way)]
     settings = {"device": "cpu", "leaked": "drop", "regimes": ["steps"], "train_settings": case["train"]}
     scores = {"scorers": by, "model": case["model"], "train": {"epochs": case["epochs"], **case["train"]}}
     ways = [way for way in ways if not (way["take"] == "random" and way["balance"] == "proportional")]

@@ -29,12 +29,15 @@ class SignalNoise:
     effective: float
 
 
-def signal_noise(scores_RK: npt.ArrayLike, *, last: int = 30, level: float = 0.95) -> SignalNoise:
+def signal_noise(
+    scores_RK: npt.ArrayLike, *, last: int = 30, level: float = 0.95, independent: bool = False
+) -> SignalNoise:
     """Signal and noise of R models by K checkpoints in order of training, from the ``last`` of them (fewer if K is).
 
     The noise is the root of the mean variance within models, so differences between models are not in it (the authors'
     code pools the checkpoints of all models at small scale); variances divide by n - 1. Where scores still rise the
     trend is noise, too. Its interval is that of a chi-squared variance with R (effective - 1) degrees of freedom.
+    Columns that are no checkpoints but repeats, such as seeds, are ``independent``: all of them are effective.
     """
     from scipy.special import chdtri
 
@@ -48,7 +51,7 @@ def signal_noise(scores_RK: npt.ArrayLike, *, last: int = 30, level: float = 0.9
         )
     spread = float(np.sqrt(kept.var(axis=1, ddof=1).mean()))
     signal, noise = float(np.ptp(means)) / centre, spread / centre
-    effective = effective_count(kept)
+    effective = float(kept.shape[1]) if independent else effective_count(kept)
     freedom = max(len(kept) * (effective - 1), 1.0)
     tail = (1 - level) / 2
     low, high = (noise * float(np.sqrt(freedom / chdtri(freedom, end))) for end in (tail, 1 - tail))
