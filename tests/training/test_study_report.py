@@ -247,7 +247,7 @@ def test_planted_rows_are_told_where_there_are_any():
     )
     assert len(section.listings) == 1
     assert "between 0.000" in section.sentences[0] and "0.400 (hardest by el2n" in section.sentences[0]
-    assert "of all examples 0.100" in section.sentences[0]
+    assert "of all it is 0.100" in section.sentences[0]
 
 
 def test_other_metrics_are_beside_the_first():

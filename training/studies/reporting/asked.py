@@ -29,13 +29,13 @@ def asked_section(results: Results) -> Section:
         f"leaks: {LEAKS.get(str(asked['leaked']), asked['leaked'])}" if "leaked" in asked else None,
         f"models: {', '.join(_model(results, each, asked.get('models')) for each in results.models)}",
         f"ways: {', '.join(results.ways)}",
-        f"budgets: {', '.join(results.budgets) or 'none'}; and all examples",
+        f"budgets: {', '.join(results.budgets) or 'none'}; and {results.words.whole}",
         f"seeds: {', '.join(map(str, results.seeds))}",
         *(f"scores: {compact(_given(each))}" for each in asked.get("scores") or ()),
         f"training: {compact(asked['train'])}" if asked.get("train") else None,
     ]
     lines += [f"{name}: {compact(value)}" for name, value in asked.items() if name not in TOLD and value]
-    kind = str(results.about.get("kind") or next(iter(results.table["study"].to_pylist()), "study"))
+    kind = results.kind
     cells, runs = results.about.get("cells"), results.about.get("runs")
     size = f" of {cells:,} cells, which are {runs:,} different runs" if cells and runs else ""
     article = "An" if kind[:1] in "aeiou" else "A"

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from scoring.reports.section import Cell, Listing, Section
 from training.studies.outcomes import Outcome, higher_is_better, outcomes
-from training.studies.reporting.results import KEPT, Results, World, asked_for, world_of
+from training.studies.reporting.results import KEPT, Results, World, asked_for, fixed, world_of
 from training.studies.reporting.tables import told
 from training.studies.reporting.verdicts import place_of
 from training.studies.table import SCHEMA
@@ -142,7 +142,7 @@ def _worst_listing(
     def cell(each: Outcome | None) -> Cell:
         return None if each is None else f"{told(each)} · {names.get(_key(each), '-')}"
 
-    whole = "".join(f"; {each.way}: {cell(each)}" for each in found if each.budget is None)
+    whole = "".join(f"; {each.way}: {cell(each)}" for each in found if fixed(each))
     where = place_of(results, split, results.told(world))
     rows: list[list[Cell]] = [[way, *(cell(cells.get((way, budget))) for budget in budgets)] for way in ways]
     return Listing(["way", *budgets], rows, f"Worst {column}{f', {where}' if where else ''}{whole}")

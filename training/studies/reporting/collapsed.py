@@ -66,7 +66,7 @@ def lost_classes(results: Results) -> tuple[list[tuple[Any, ...]], int] | None:
         return None
     choices: dict[tuple[Any, ...], dict[int, set[str]]] = {}
     for row in rows:
-        if row["budget"] is not None:
+        if row["way"] in results.ways:
             seeds = choices.setdefault((row["variant"], row["way"], row["budget"]), {})
             lost = seeds.setdefault(row["seed"], set())
             if row["value"] == -1:

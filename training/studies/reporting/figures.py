@@ -14,7 +14,7 @@ from training.studies.outcomes import Outcome, higher_is_better
 from training.studies.reporting.comparisons import ALPHA, Comparison, interval_of_mean
 from training.studies.reporting.kept import spread_out
 from training.studies.reporting.plots.looks import MOST_WAYS, looks
-from training.studies.reporting.results import BASELINES, Results, World, share_of
+from training.studies.reporting.results import BASELINES, Results, World, fixed, share_of
 from training.studies.reporting.verdicts import place_of
 from training.studies.ways import ALL
 
@@ -142,16 +142,20 @@ def _curves(results: Results, picture: Picture, ways: Sequence[str]) -> Figure:
         order = {budget: at for at, budget in enumerate(results.budgets)}
         points = {
             way: sorted(
-                (_point(each) for each in found if each.way == way and each.budget is not None),
+                (_point(each) for each in found if each.way == way and not fixed(each)),
                 key=lambda point: order[point.budget],
             )
             for way in ways
         }
-        full = next((each.mean for each in found if each.way == ALL), math.nan)
-        panels.append(Panel(_title(results, place), points, full))
+        lines = {
+            results.words.whole if each.way == ALL else each.way: each.mean
+            for each in found
+            if fixed(each) and math.isfinite(each.mean)
+        }
+        panels.append(Panel(_title(results, place), points, lines))
     return result_curves(
-        panels, looks(ways), columns=picture.columns, metric=_metric(results),
-        title=f"{results.metric} by what was kept{_of(picture)}",
+        panels, looks(ways), columns=picture.columns, metric=_metric(results), share=results.words.share,
+        title=f"{results.metric} by what was {results.words.done}{_of(picture)}",
     )  # fmt: skip
 
 
@@ -239,7 +243,7 @@ def _training(
         x = "epoch" if by_epochs(results, place.world) else "step"
         rows.append(Row(name, shown, courses.get((*place, None, ALL)), x))
     title = f"{results.metric} during training"
-    return training_curves(rows, looks(ways), title=title, metric=_metric(results))
+    return training_curves(rows, looks(ways), title=title, metric=_metric(results), whole=results.words.whole)
 
 
 def _metric(results: Results) -> str:

@@ -13,20 +13,26 @@ from scoring.reports.section import Cell, Listing, Section
 from scoring.reports.text import number
 from training.laws.analysis.names import file_stem
 from training.studies.reporting.results import KEPT, Results
-from training.studies.ways import ALL, PLAIN_RANDOM
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+SHARES = {"planted": "planted rows", "wrong": "wrong labels"}
+"""Metrics of the train split, and what they are shares of."""
 MOST_CLASSES, MOST_WAYS, MOST_BUDGETS = 30, 12, 4
 FEW_WAYS = 6
 """With more of them beside each other, two budgets are shown, not four."""
 
 
-def planted_section(results: Results) -> Section | None:
-    """The share of planted rows among what was kept; None where no intervention planted any."""
-    shares = _means(results.rows(KEPT, "planted").to_pylist())
-    base = {key[0]: value for key, (value, _) in shares.items() if key[1] == ALL}
+def share_sections(results: Results) -> list[Section]:
+    """The shares of planted rows, and of wrong labels, among what was chosen, where there are any."""
+    found = [_share_section(results, metric, what) for metric, what in SHARES.items()]
+    return [each for each in found if each is not None]
+
+
+def _share_section(results: Results, metric: str, what: str) -> Section | None:
+    shares = _means(results.rows(KEPT, metric).to_pylist())
+    base = {key[0]: value for key, (value, _) in shares.items() if key[1] not in results.ways}
     variants = [
         variant for variant in dict.fromkeys(key[0] for key in shares)
         if base.get(variant, 0) > 0 or any(value > 0 for key, (value, _) in shares.items() if key[0] == variant)
@@ -40,30 +46,32 @@ def planted_section(results: Results) -> Section | None:
         for way in results.ways:
             if any(name == way for name, _ in found):
                 rows.append([way, *(_share(found.get((way, budget))) for budget in results.budgets)])
-        of = (
-            f"of all examples {number(base[variant])} are planted"
-            if variant in base
-            else "among what was kept"
+        of = f"of all {number(base[variant])}" if variant in base else f"among what was {results.words.done}"
+        listings.append(
+            Listing(["way", *results.budgets], rows, f"{variant or 'data'}: share of {what}, {of}")
         )
-        listings.append(Listing(["way", *results.budgets], rows, f"{variant or 'data'}: {of}"))
-        sentences.append(_extremes(variant, found, base.get(variant)))
+        sentences.append(_extremes(variant, what, found, base.get(variant), results.ways))
     return Section(
-        "planted", "Planted rows among what was kept", sentences, listings,
-        document={"planted": [[*key, *value] for key, value in shares.items() if key[0] in variants]},
+        metric, f"{what[:1].upper()}{what[1:]} among what was {results.words.done}", sentences, listings,
+        document={metric: [[*key, *value] for key, value in shares.items() if key[0] in variants]},
     )  # fmt: skip
 
 
 def _extremes(
-    variant: str | None, found: Mapping[tuple[str, str | None], tuple[float, float]], base: float | None
+    variant: str | None,
+    what: str,
+    found: Mapping[tuple[str, str | None], tuple[float, float]],
+    base: float | None,
+    ways: Sequence[str],
 ) -> str:
-    chosen = {key: value for key, (value, _) in found.items() if key[1] is not None and value == value}
+    chosen = {key: value for key, (value, _) in found.items() if key[0] in ways and value == value}
     if not chosen:
         return f"{variant or 'data'}: nothing was chosen."
     low, high = min(chosen, key=lambda key: chosen[key]), max(chosen, key=lambda key: chosen[key])
-    rate = "" if base is None else f", of all examples {number(base)}"
+    rate = "" if base is None else f"; of all it is {number(base)}, which random shares keep on average"
     return (
-        f"{variant or 'data'}: the share of planted rows lies between {number(chosen[low])} ({low[0]} at {low[1]}) and "
-        f"{number(chosen[high])} ({high[0]} at {high[1]}){rate}; {PLAIN_RANDOM.name} shares keep that rate on average."
+        f"{variant or 'data'}: the share of {what} lies between {number(chosen[low])} ({low[0]} at {low[1]}) and "
+        f"{number(chosen[high])} ({high[0]} at {high[1]}){rate}."
     )
 
 
@@ -71,7 +79,7 @@ def representation_section(results: Results) -> Section | None:
     """How the shares of classes changed; None where the table does not say."""
     found: dict[tuple[Any, ...], list[float]] = {}
     for row in results.rows(KEPT, "representation").to_pylist():
-        if row["budget"] is not None:
+        if row["way"] in results.ways:
             key = (row["variant"], row["way"], row["budget"], row["group"].partition(":")[2])
             found.setdefault(key, []).append(row["value"])
     if not found:

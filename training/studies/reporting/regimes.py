@@ -8,7 +8,7 @@ from typing import NamedTuple
 from scoring.reports.section import Cell, Listing, Section
 from training.studies.outcomes import Outcome, higher_is_better
 from training.studies.reporting.comparisons import Comparison
-from training.studies.reporting.results import Results, world_of
+from training.studies.reporting.results import Results, fixed, world_of
 
 MOST_ROWS = 40
 
@@ -101,7 +101,7 @@ def winners(results: Results) -> tuple[list[Winner], int]:
     """Where another way has the best mean, and in how many places that was asked. Equal means are no change."""
     best: dict[tuple[str, str | None, str, str], dict[str, list[Outcome]]] = {}
     for each in results.everything:
-        if each.budget is not None and each.mean == each.mean:
+        if each.budget is not None and not fixed(each) and each.mean == each.mean:
             key = (each.split, each.variant, each.model, each.budget)
             best.setdefault(key, {}).setdefault(results.regimes[world_of(each)], []).append(each)
     sign = 1 if higher_is_better(results.metric) else -1

@@ -16,7 +16,7 @@ from training.studies.reporting.classes import group_rows, group_section
 from training.studies.reporting.collapsed import collapse_section
 from training.studies.reporting.comparisons import Comparison, Counts, compare_with_random, count
 from training.studies.reporting.figures import curve_figures, difference_figures, training_figures
-from training.studies.reporting.kept import planted_section, representation_section
+from training.studies.reporting.kept import representation_section, share_sections
 from training.studies.reporting.metrics import metric_section
 from training.studies.reporting.regimes import regime_section
 from training.studies.reporting.results import Results
@@ -82,13 +82,12 @@ def summarise(results: Results, figures: bool = True) -> Summary:
     counts = count(comparisons)
     found = [
         verdict_section(results, comparisons), caution_section(results), _results(results, comparisons),
-        regime_section(results, comparisons), collapse_section(results), _groups(results), planted_section(results),
+        regime_section(results, comparisons), collapse_section(results), _groups(results), *share_sections(results),
         representation_section(results), _metrics(results, comparisons), _training(results), asked_section(results),
     ]  # fmt: skip
     sections = [each for each in found if each is not None]
     if not figures:
         sections = [replace(each, figures={}) for each in sections]
-    kind = str(results.about.get("kind") or results.table["study"][0].as_py() or "")
     about = {
         "study": results.about, "metric": results.metric, "splits": results.splits, "seeds": results.seeds,
     }  # fmt: skip
@@ -96,7 +95,7 @@ def summarise(results: Results, figures: bool = True) -> Summary:
         f"{results.metric} on {', '.join(results.splits)}; seeds {', '.join(map(str, results.seeds))}",
         "verdicts against random shares of the same size; whichever way a result comes out, it is reported",
     ]
-    title = f"{kind[:1].upper()}{kind[1:]} study" if kind else "Study"
+    title = f"{results.kind[:1].upper()}{results.kind[1:]} study" if results.kind else "Study"
     return Summary(
         [each for each in (plain_sentence(results, comparisons), counts_sentence(results, counts)) if each],
         counts, cautions(results), result_listings(results), Report(KIND, title, preamble, about, sections),

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from scoring.errors import InputError, unknown_name
 from scoring.files import read_json
 from training.studies.outcomes import Outcome, outcomes
+from training.studies.reporting.kinds import Words, words_of
 from training.studies.running import STUDY
 from training.studies.table import read_table
 from training.studies.ways import ALL, PLAIN_RANDOM, STRATIFIED_RANDOM
@@ -90,6 +91,16 @@ class Results:
         return list(self.found)
 
     @cached_property
+    def kind(self) -> str:
+        """Of the study."""
+        return str(self.about.get("kind") or self.table["study"][0].as_py() or "")
+
+    @property
+    def words(self) -> Words:
+        """What shares and ways mean in this kind of study."""
+        return words_of(self.kind)
+
+    @cached_property
     def everything(self) -> list[Outcome]:
         """The outcomes of all splits."""
         return [each for found in self.found.values() for each in found]
@@ -107,7 +118,7 @@ class Results:
     @cached_property
     def ways(self) -> list[str]:
         """Those that chose, baselines first; without all examples."""
-        names = dict.fromkeys(each.way for each in self.everything if each.budget is not None)
+        names = dict.fromkeys(each.way for each in self.everything if not fixed(each))
         return sorted(names, key=lambda name: BASELINES.index(name) if name in BASELINES else len(BASELINES))
 
     @cached_property
@@ -115,7 +126,7 @@ class Results:
         """From the largest share kept to the smallest."""
         keeps: dict[str, list[float]] = {}
         for each in self.everything:
-            if each.budget is not None:
+            if each.budget is not None and not fixed(each):
                 keeps.setdefault(each.budget, []).append(share_of(each))
         return sorted(keeps, key=lambda name: -math.fsum(keeps[name]) / len(keeps[name]))
 
@@ -127,7 +138,7 @@ class Results:
     @cached_property
     def regimes(self) -> dict[World, str]:
         """What is held equal in every world, without the number where that is enough: ``steps``."""
-        bare = {world: re.sub(r"[\d.,]+", "", world.regime).strip() or world.regime for world in self.worlds}
+        bare = {world: _without_number(world.regime) for world in self.worlds}
         clear = len({(*world[:2], bare[world]) for world in self.worlds}) == len(self.worlds)
         return bare if clear else {world: world.regime for world in self.worlds}
 
@@ -166,7 +177,12 @@ def world_of(outcome: Outcome) -> World:
 
 def asked_for(outcome: Outcome) -> bool:
     """Whether it is a way of choosing that somebody named, and not a baseline."""
-    return outcome.way not in BASELINES and outcome.way != ALL and outcome.budget is not None
+    return outcome.way not in BASELINES and not fixed(outcome)
+
+
+def fixed(outcome: Outcome) -> bool:
+    """Whether nothing was chosen: all examples, or the whole of a pool; there is no random share of that size."""
+    return outcome.budget is None or outcome.take == ALL
 
 
 def share_of(outcome: Outcome) -> float:
@@ -178,6 +194,12 @@ def compact(value: object, most: int = 160) -> str:
     """Any JSON in one short line."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def _without_number(regime: str) -> str:
+    """``steps`` of ``800 steps``, ``compute`` of ``compute of 800 steps``."""
+    words = re.sub(r"\s*\bof [\d.,]+.*$", "", regime)
+    return " ".join(re.sub(r"[\d.,]+", " ", words).split()) or regime
 
 
 def _different(table: pa.Table, column: str) -> list[str]:

@@ -13,8 +13,9 @@ from scoring.reports.text import number
 from training.studies.outcomes import FEWEST, Outcome, higher_is_better
 from training.studies.paired import Difference
 from training.studies.reporting.comparisons import Comparison, interval_of_mean
-from training.studies.reporting.results import Results, World
+from training.studies.reporting.results import Results, World, fixed
 from training.studies.reporting.verdicts import place_of
+from training.studies.ways import ALL
 
 MARKS = (
     "mean ± sd over seeds, and the verdict against random; s+ and s-: better and worse than stratified random, "
@@ -42,12 +43,12 @@ def result_listing(results: Results, split: str, world: World) -> Listing | None
         [way, *(None if (way, budget) not in cells else told(cells[way, budget]) for budget in budgets)]
         for way in ways
     ]
-    fixed = [each for each in found if each.budget is None]
     direction = "" if higher_is_better(results.metric) else " (lower is better)"
     where = place_of(results, split, results.told(world))
     caption = f"{results.metric}{direction}{f', {where}' if where else ''}"
-    for each in fixed:
-        caption += f"; {'all examples' if each.way == 'all' else each.way}: {spread(each)}"
+    for each in filter(fixed, found):
+        whole = each.way == ALL
+        caption += f"; {results.words.whole if whole else each.way}: {spread(each) if whole else told(each)}"
     return Listing(["way", *budgets], rows, caption)
 
 

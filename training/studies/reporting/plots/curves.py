@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,10 +12,10 @@ import numpy as np
 from scoring.errors import bad_value
 from scoring.plots.style import BLACK, new_figure, style
 from training.studies.reporting.plots.looks import (
-    FULL_LINE,
+    FIXED_LINES,
     Look,
-    all_handle,
     drawable,
+    fixed_handle,
     frame,
     handles_of,
     hide_rest,
@@ -46,39 +46,39 @@ class Point:
 
 @dataclass(frozen=True)
 class Panel:
-    """One place: way -> points, and the mean on all examples."""
+    """One place: way -> points; and means of what has no budget, as all examples, by name."""
 
     title: str
     ways: Mapping[str, Sequence[Point]]
-    full: float = math.nan
+    fixed: Mapping[str, float] = field(default_factory=dict)
 
 
 def result_curves(
-    panels: Sequence[Panel], ways: Mapping[str, Look], *, columns: int, title: str, metric: str
+    panels: Sequence[Panel], ways: Mapping[str, Look], *, columns: int, title: str, metric: str, share: str
 ) -> Figure:
     """One panel per place, each with its own vertical axis, in rows of ``columns``; points stand a little apart."""
     if not panels:
         raise bad_value("panels", "result_curves", list(panels), "at least one")
     rows = -(-len(panels) // columns)
+    fixed = list(dict.fromkeys(name for panel in panels for name in panel.fixed))
     with style():
         lines = len(ways) / max(1, columns)
         figure = new_figure(4.3 * columns + 0.5, 3.3 * rows + 0.9 + 0.2 * lines)
         grid = figure.subplots(rows, columns, squeeze=False)
         for axes, panel in zip(grid.flat, panels):
-            _panel(axes, panel, ways)
+            _panel(axes, panel, ways, fixed, share)
             axes.set_title(drawable(panel.title, 46), fontsize=10)
         for line in grid[:, :1].flat:
             line.set_ylabel(drawable(metric))
         hide_rest(grid.flat, len(panels))
         figure.suptitle(drawable(title, 40 * columns), x=0.01, ha="left", fontsize=12, fontweight="bold")
         handles = handles_of(ways)
-        if any(math.isfinite(panel.full) for panel in panels):
-            handles.append(all_handle())
+        handles += [fixed_handle(name, number) for number, name in enumerate(fixed)]
         legend_below(figure, handles, "bars and the band of random: 95 % intervals of the mean over seeds")
     return figure
 
 
-def _panel(axes: Axes, panel: Panel, ways: Mapping[str, Look]) -> None:
+def _panel(axes: Axes, panel: Panel, ways: Mapping[str, Look], fixed: Sequence[str], share: str) -> None:
     shown = {way: panel.ways[way] for way in ways if panel.ways.get(way)}
     points = [point for found in shown.values() for point in found]
     places, log = _places(points)
@@ -101,16 +101,17 @@ def _panel(axes: Axes, panel: Panel, ways: Mapping[str, Look]) -> None:
             x, y, color=look.colour, marker=look.marker, linestyle=look.line, linewidth=1.6, markersize=5,
             markeredgecolor="white", markeredgewidth=0.5, zorder=2 if way == PLAIN_RANDOM.name else 3,
         )  # fmt: skip
-    if math.isfinite(panel.full):
-        axes.axhline(panel.full, color=BLACK, linestyle=FULL_LINE, linewidth=1.2, zorder=1)
+    for name, mean in panel.fixed.items():
+        line = FIXED_LINES[fixed.index(name) % len(FIXED_LINES)]
+        axes.axhline(mean, color=BLACK, linestyle=line, linewidth=1.2, zorder=1)
     ends = [end for point in points for end in (point.low, point.high)]
-    axes.set_ylim(*frame([*(point.mean for point in points), panel.full], ends))
+    axes.set_ylim(*frame([*(point.mean for point in points), *panel.fixed.values()], ends))
     first, last = min(places.values(), default=0.0), max(places.values(), default=1.0)
     room = 0.07 * (span or 1.0) if span else 0.5
     axes.set_xlim(first - room, last + room)
     _ticks(axes, points, places, span)
     numbers = bool(points) and _has_shares(points)
-    axes.set_xlabel(f"kept, % of all{' (logarithmic)' if log else ''}" if numbers else "budget")
+    axes.set_xlabel(f"{share}{' (logarithmic)' if log else ''}" if numbers else "budget")
     axes.grid(True, axis="y")
 
 

@@ -21,7 +21,8 @@ COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1)))
 DARK_GREY = "#555555"
-FULL_LINE: Any = (0, (6, 2, 1, 2))
+FIXED_LINES: tuple[Any, ...] = ((0, (6, 2, 1, 2)), (0, (1, 2)))
+"""Of what has no budget, such as all examples."""
 MOST_WAYS = 10
 """In one figure, beside the baselines; more ways are more figures."""
 
@@ -95,11 +96,12 @@ def _handle(name: str, look: Look) -> Any:
     )  # fmt: skip
 
 
-def all_handle() -> Any:
-    """Of training on all examples."""
+def fixed_handle(name: str, number: int = 0) -> Any:
+    """Of something without a budget, such as training on all examples."""
     from matplotlib.lines import Line2D
 
-    return Line2D([], [], color=BLACK, linestyle=FULL_LINE, linewidth=1.2, label="all examples")
+    line = FIXED_LINES[number % len(FIXED_LINES)]
+    return Line2D([], [], color=BLACK, linestyle=line, linewidth=1.2, label=drawable(name, 52))
 
 
 def legend_below(figure: Figure, handles: Sequence[Any], note: str = "") -> None:

@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from scoring.plots.style import BLACK, new_figure, style
 from training.studies.reporting.plots.looks import (
-    FULL_LINE,
+    FIXED_LINES,
     Look,
-    all_handle,
     drawable,
+    fixed_handle,
     frame,
     handles_of,
     legend_below,
@@ -47,7 +47,9 @@ class Row:
     x: str = "step"
 
 
-def training_curves(rows: Sequence[Row], ways: Mapping[str, Look], *, title: str, metric: str) -> Figure:
+def training_curves(
+    rows: Sequence[Row], ways: Mapping[str, Look], *, title: str, metric: str, whole: str
+) -> Figure:
     """Lines are means over seeds; the band is the 95 % interval of random shares."""
     columns = max(len(row.budgets) for row in rows)
     with style():
@@ -79,7 +81,7 @@ def training_curves(rows: Sequence[Row], ways: Mapping[str, Look], *, title: str
                         row.full.at_K,
                         row.full.mean_K,
                         color=BLACK,
-                        linestyle=FULL_LINE,
+                        linestyle=FIXED_LINES[0],
                         linewidth=1.2,
                         zorder=1,
                     )
@@ -92,6 +94,6 @@ def training_curves(rows: Sequence[Row], ways: Mapping[str, Look], *, title: str
         figure.suptitle(drawable(title, 34 * columns), x=0.01, ha="left", fontsize=12, fontweight="bold")
         handles = handles_of(ways)
         if any(row.full is not None for row in rows):
-            handles.append(all_handle())
+            handles.append(fixed_handle(whole))
         legend_below(figure, handles, "means over seeds; the band is the 95 % interval of random shares")
     return figure
