@@ -1,4 +1,4 @@
-"""Which classes or groups to judge by: those of much signal and little noise, chosen on some seeds, judged on others."""
+"""Which classes or groups to judge by: those of much signal and little noise; some seeds choose, others judge."""
 
 from __future__ import annotations
 
