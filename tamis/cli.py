@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tamis.advise_command import advise
 from tamis.app import app, command, main
 from tamis.apply_command import apply
 from tamis.compare_command import compare
@@ -33,9 +34,11 @@ from tamis.retrain_command import retrain
 from tamis.score_command import score
 from tamis.select_command import select
 from tamis.study_command import study
+from tamis.theory_command import theory
 from tamis.train_command import train
 
 __all__ = [
+    "advise",
     "app",
     "apply",
     "compare",
@@ -53,6 +56,7 @@ __all__ = [
     "select",
     "show",
     "study",
+    "theory",
     "train",
 ]
 

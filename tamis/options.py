@@ -115,7 +115,9 @@ def request_data(source: str, **columns: Any) -> DataRequest:
     """The same for whoever loads it later."""
     from training.cell_data import DataRequest
 
-    return DataRequest(source, _columns(columns))
+    return DataRequest(
+        source, {name: value for name, value in _columns(columns).items() if value is not None}
+    )
 
 
 def _columns(columns: dict[str, Any]) -> dict[str, Any]:

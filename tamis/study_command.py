@@ -28,7 +28,7 @@ def study(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for runs, table and report; default: the file's name without ending."),
+        typer.Option(help="Folder for runs, table and report; default: NAME-study beside NAME.yaml."),
     ] = None,
     metric: Annotated[
         str | None,
@@ -82,7 +82,7 @@ def study(
         _show(write_report(source, metric=metric, split=split), source, as_json)
         return
     asked = read_study(source)
-    folder = source.with_suffix("") if out is None else out
+    folder = source.with_name(f"{source.stem}-study") if out is None else out
     from tamis.engine_options import engine_of
 
     run_study(

@@ -24,6 +24,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from scoring.data.readers import BUILT_IN
 from scoring.errors import InputError, bad_value, unknown_name
 from training.cell_data import DataRequest
 from training.studies.study import Study
@@ -124,6 +125,8 @@ def read_data(given: object, folder: Path, name: str) -> DataRequest | str:
 
 def located(source: str, folder: Path) -> str:
     """A path with environment variables filled in, beside the study file if it is there."""
+    if source in BUILT_IN:
+        return source
     text = os.path.expandvars(source)
     if "$" in text:
         raise InputError(f"{OWNER}: {source!r} names an environment variable that is not set.")

@@ -75,6 +75,11 @@ def test_a_python_file_makes_the_same_runs(folder, monkeypatch):
     assert runs[0] == runs[1]
 
 
+def test_a_folder_called_digits_is_not_the_built_in_data(folder):
+    (folder / "digits").mkdir()
+    assert make_study({"data": "digits"}, folder).data == DataRequest("digits")
+
+
 def test_paths_beside_the_file_and_environment_variables(folder, monkeypatch, tmp_path_factory):
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     assert read_study(folder / "study.yaml").material().test.split == "test"
