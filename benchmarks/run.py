@@ -10,8 +10,8 @@ BENCHMARKS = (
     "gradient_scores_together", "vog_digits", "trak_lds", "influence_snli", "pvi_snli", "cscores_cifar10",
     "selection_effects", "sst2_dedup", "exact_topk", "facility_location", "dedup", "engine_overhead",
     "compare_digits", "compare_cifar10", "compare_hwu64", "compare_speed", "compare_memory", "chinchilla_fit",
-    "extrapolation_intervals", "scaling_sweep", "corpus_study", "dclm_quality", "density_sketch", "advice", "production_table",
-    "online_selection", "optimizer_scores", "augmentation_hausa",
+    "extrapolation_intervals", "scaling_sweep", "corpus_study", "dclm_quality", "density_sketch", "advice",
+    "production_table", "online_selection", "optimizer_scores", "augmentation_hausa",
 )  # fmt: skip
 
 if __name__ == "__main__":
