@@ -325,3 +325,17 @@ def test_a_budget_without_shares_and_all_values_equal(tmp_path):
     assert (
         "Nothing is called better than random. Nothing is called worse than random." in summary.sentences[0]
     )
+
+
+def test_what_chooses_nothing_is_a_line_and_no_comparison(tmp_path):
+    rows = rows_of(lambda *_: 0.5, regimes=("100 steps", "compute of 100 steps"))
+    pool = [{**row, "way": "whole pool", "budget": "100%"} for row in rows if row["way"] == "all"]
+    rows = [{**row, "study": "augmentation"} for row in rows + pool]
+    summary = written(tmp_path, rows)
+    assert summary.counts.tested == 8 and summary.cautions == []
+    assert (
+        "the labelled examples alone: 0.500 ± 0.000; whole pool: 0.500 ± 0.000" in summary.listings[0].caption
+    )
+    assert summary.listings[0].header == ["way", "50%", "10%"]
+    assert set(results_of(rows).regimes.values()) == {"steps", "compute"}
+    assert "added, % of what the pool offers" in (results_of(rows).words.share)

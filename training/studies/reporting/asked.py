@@ -100,12 +100,12 @@ def _lengths(results: Results) -> Listing:
     """What runs really took, from the table; a range where it differs."""
     columns = ("variant", "model", "regime", "budget", "rows", "epochs", "steps")
     found: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    order = [None, *results.budgets]
+    order = {budget: at for at, budget in enumerate(results.budgets)}
     for row in _unique(results.table, columns):
         found.setdefault((row["variant"], row["regime"], row["budget"]), []).append(row)
     several = len({key[0] for key in found}) > 1
     rows: list[list[Cell]] = []
-    for key in sorted(found, key=lambda key: (str(key[0]), str(key[1]), order.index(key[2]))):
+    for key in sorted(found, key=lambda key: (str(key[0]), str(key[1]), order.get(key[2], -1))):
         variant, regime, budget = key
         ranges: list[Cell] = [
             _range([row[name] for row in found[key]]) for name in ("rows", "steps", "epochs")

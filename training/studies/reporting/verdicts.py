@@ -60,14 +60,18 @@ def counts_sentence(results: Results, counts: Counts) -> str:
     of = f"{results.metric}{'' if higher_is_better(results.metric) else ', lower is better'}"
     called = counts.better + counts.worse
     untested = f" {counts.untested} more could not be judged." if counts.untested else ""
-    return (
+    said = (
         f"Of {counts.tested} {'comparison' if counts.tested == 1 else 'comparisons'} ({of}) {counts.better} "
         f"{_is(counts.better)} called better and {counts.worse} worse; about {chance_words(counts.by_chance)} of "
-        f"{counts.tested} would be called by chance if nothing differed from random. "
-        f"Adjusted for their number, {counts.better_holm + counts.worse_holm} of these {called} remain by Holm "
-        f"({counts.better_holm} better, {counts.worse_holm} worse), and {counts.better_bh + counts.worse_bh} at a "
-        f"false discovery rate of 5 % ({counts.better_bh} better, {counts.worse_bh} worse).{untested}"
+        f"{counts.tested} would be called by chance if nothing differed from random."
     )
+    if called:
+        said += (
+            f" Adjusted for their number, {counts.better_holm + counts.worse_holm} of these {called} remain by Holm "
+            f"({counts.better_holm} better, {counts.worse_holm} worse), and {counts.better_bh + counts.worse_bh} at a "
+            f"false discovery rate of 5 % ({counts.better_bh} better, {counts.worse_bh} worse)."
+        )
+    return said + untested
 
 
 def chance_words(expected: float) -> str:

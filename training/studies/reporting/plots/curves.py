@@ -74,7 +74,11 @@ def result_curves(
         figure.suptitle(drawable(title, 40 * columns), x=0.01, ha="left", fontsize=12, fontweight="bold")
         handles = handles_of(ways)
         handles += [fixed_handle(name, number) for number, name in enumerate(fixed)]
-        legend_below(figure, handles, "bars and the band of random: 95 % intervals of the mean over seeds")
+        legend_below(
+            figure,
+            handles,
+            "bars and the band of random: 95 % intervals of the mean over seeds, cut at the edges",
+        )
     return figure
 
 

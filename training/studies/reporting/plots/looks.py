@@ -113,7 +113,7 @@ def legend_below(figure: Figure, handles: Sequence[Any], note: str = "") -> None
     )  # fmt: skip
 
 
-def frame(means: Iterable[float], ends: Iterable[float], room: float = 0.35) -> tuple[float, float]:
+def frame(means: Iterable[float], ends: Iterable[float], room: float = 0.8) -> tuple[float, float]:
     """From below to above all means, with the ends of intervals up to a share of that height beyond them.
 
     Three seeds make some intervals so wide that nothing else could be seen; these are cut at the edge.
