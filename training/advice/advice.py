@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from scoring.reports.section import Listing, Section
@@ -51,7 +51,6 @@ class Advice:
     recommendations: tuple[Recommendation, ...]
     normalise: str
     study: str | None = None
-    notes: tuple[str, ...] = field(default=())
 
     def sentences(self) -> list[str]:
         """The answer, one sentence per kept share first."""
@@ -61,7 +60,6 @@ class Advice:
             if self.noise.share is not self.noise.checked or self.noise.checked is None:
                 said.append(UNSEEN)
         said.append(self.normalise)
-        said += self.notes
         if self.study is not None:
             said.append(f"To be sure, run the small study: tamis study {self.study}")
         return said
