@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scoring.errors import bad_value
-from scoring.plots.style import BLUE, GREEN, GREY, ORANGE, VERMILLION, new_figure, style
+from scoring.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILLION, new_figure, style
 from training.laws.plots.axes import log_axis, margins
 from training.theory.crossing import Crossing
 from training.theory.perceptron import EASY, HARD, RANDOM, Errors
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LOOK = {HARD: (VERMILLION, "o"), EASY: (BLUE, "s"), RANDOM: (GREY, "D")}
-CURVES = (("#000000", "-"), (VERMILLION, "--"), (BLUE, "-."), (GREEN, ":"), (ORANGE, (0, (5, 1, 1, 1))))
+CURVES = ((BLACK, "-"), (VERMILLION, "--"), (BLUE, "-."), (GREEN, ":"), (ORANGE, (0, (5, 1, 1, 1))))
 POINTS = 25
 """Of a line of the limit."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scoring.errors import bad_value
-from training.theory.zipf import OWNER, Zipf
+from training.theory.zipf import OWNER, FloatArray, Zipf
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ def real_data_needed(world: Zipf, rank: int, cut_draws: int, target: float) -> R
         ln_missed_V = np.log1p(-p_V)
         ln_missed_cut_V = cut_draws * np.log1p(-q_V) if cut_draws else np.zeros(len(p_V))
 
-        def unseen(real: int, beside_V: np.ndarray) -> float:
+        def unseen(real: int, beside_V: FloatArray) -> float:
             return float(p_V @ np.exp((real * ln_missed_V if real else 0.0) + beside_V))
 
-        def least(beside_V: np.ndarray) -> int:
+        def least(beside_V: FloatArray) -> int:
             low, high = -1, 0
             while unseen(high, beside_V) > target:
                 low, high = high, max(1, 2 * high)
