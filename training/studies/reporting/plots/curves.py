@@ -88,7 +88,8 @@ def _panel(axes: Axes, panel: Panel, ways: Mapping[str, Look], fixed: Sequence[s
     places, log = _places(points)
     span = max(places.values(), default=1.0) - min(places.values(), default=0.0)
     others = [way for way in shown if way != PLAIN_RANDOM.name]
-    step = min(0.012, 0.06 / max(1, len(others))) * (span or 1.0)
+    # With one budget there is room beside each other.
+    step = min(0.012, 0.06 / max(1, len(others))) * span if span else min(0.1, 0.7 / max(1, len(others)))
     for way, found in shown.items():
         look = ways[way]
         shift = 0.0 if way == PLAIN_RANDOM.name else step * (others.index(way) - (len(others) - 1) / 2)

@@ -53,7 +53,7 @@ def training_curves(
     """Lines are means over seeds; the band is the 95 % interval of random shares."""
     columns = max(len(row.budgets) for row in rows)
     with style():
-        figure = new_figure(3.4 * columns + 0.6, 2.5 * len(rows) + 1.0 + 0.2 * len(ways) / columns)
+        figure = new_figure(max(3.4 * columns + 0.6, 5.6), 2.5 * len(rows) + 1.0 + 0.2 * len(ways) / columns)
         grid = figure.subplots(len(rows), columns, squeeze=False)
         for line, row in zip(grid, rows):
             courses = [each for found in row.budgets.values() for each in found.values()]
