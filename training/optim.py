@@ -35,6 +35,13 @@ UNFIT: Mapping[str, str] = {
 }
 """Optimizers of the two libraries that a plain loop with exact resuming cannot run, and why."""
 
+ALIASES: Mapping[str, str] = {"signum": "signsgd"}
+"""Names of papers for what a library calls otherwise. Signum (Bernstein et al. 2018) is SignSGD with momentum, which
+that of pytorch-optimizer has by default (0.9); ``optimizer_options={"momentum": 0}`` is SignSGD."""
+
+SIGNS = ("lion", "signsgd")
+"""Optimizers whose update is a sign times the learning rate: as long in every step and coordinate."""
+
 FUSED = ("adam", "adamw", "sgd")
 """Optimizers of torch whose update is one kernel on every device; twice as fast for wide embeddings on the CPU."""
 
@@ -51,12 +58,27 @@ def optimizer_names() -> list[str]:
         from pytorch_optimizer import get_supported_optimizers
     except ImportError:
         return sorted(_TORCH.keys() - UNFIT.keys())
-    return sorted({*_TORCH, *get_supported_optimizers()} - UNFIT.keys())
+    return sorted({*_TORCH, *get_supported_optimizers(), *ALIASES} - UNFIT.keys())
 
 
 def starting_lr(optimizer: str, adamw_lr: float) -> float:
-    """0.1 for SGD; for others what suits AdamW with the model."""
-    return 0.1 if optimizer.lower() == "sgd" else adamw_lr
+    """Where a search may start, from the learning rate that suits AdamW with the model.
+
+    0.1 for SGD and Shampoo, whose steps are as long as the gradient, or its preconditioned form, and not scaled per
+    coordinate; 0.01 for torch's Adafactor, whose steps are relative to the size of the weights (Shazeer and Stern 2018,
+    section 8); a tenth of AdamW's for updates by sign (Chen et al. 2023, section 5, find 3 to 10 times smaller ones
+    fit Lion); AdamW's for all others, SOAP among them, which is Adam in another basis.
+    """
+    name = _library_name(optimizer)
+    if name in ("sgd", "shampoo"):
+        return 0.1
+    if name == "adafactor":
+        return 0.01
+    return adamw_lr / 10 if name in SIGNS else adamw_lr
+
+
+def _library_name(name: str) -> str:
+    return ALIASES.get(name.lower(), name.lower())
 
 
 def make_optimizer(
@@ -66,12 +88,12 @@ def make_optimizer(
     weight_decay: float | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> optim.Optimizer:
-    """An optimizer of ``torch.optim`` or else of the package pytorch-optimizer, by its name in any case.
+    """An optimizer of ``torch.optim`` or else of the package pytorch-optimizer, by its name (or one of ``ALIASES``).
 
     SGD has momentum 0.9 unless ``options`` say otherwise; everything else that is not given is the library's default.
     Frozen parameters are left out.
     """
-    key = name.lower()
+    key = _library_name(name)
     if key in UNFIT:
         raise InputError(
             f"train: optimizer {name!r} cannot be used, because {UNFIT[key]}; adamw is the default."
