@@ -17,7 +17,8 @@ def show_study(summary: Summary, folder: Path) -> None:
     """A table per place, the sentences, the cautions, and where the report lies."""
     screen = console()
     for listing in summary.listings:
-        screen.print(grid(listing.caption, listing.header, listing.rows, left=1, wrap_header=True))
+        header = [escape(name) for name in listing.header]
+        screen.print(grid(escape(listing.caption), header, listing.rows, left=1, wrap_header=True))
         screen.print()
     from training.studies.reporting.tables import MARKS
 

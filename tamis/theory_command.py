@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -36,21 +36,22 @@ def theory(
     The student-teacher perceptron of Sorscher et al. 2022 and the Zipf world of Dohmatob et al. 2024; about a minute.
     """
     from scoring.files import read_json
-    from training.theory.report import perceptron_report, zipf_report
+    from training.theory.perceptron_report import perceptron_report
+    from training.theory.zipf_report import zipf_report
 
     if world not in WORLDS:
         raise unknown_name("WORLD", OWNER, world, WORLDS)
     given = {"alphas": _numbers(alphas, "--alphas"), "keeps": _numbers(keeps, "--keeps"),
              "angles": _numbers(angles, "--angles"), "beta": beta}  # fmt: skip
     mine = {"perceptron": ("alphas", "keeps", "angles"), "zipf": ("beta",)}[world]
-    asked = {name: value for name, value in given.items() if value is not None}
+    asked: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     for name in asked:
         if name not in mine:
             raise unknown_name("option", f"{OWNER} {world}", f"--{name}", [f"--{each}" for each in mine])
     files = (
-        perceptron_report(out, overwrite=overwrite, **asked)  # type: ignore[arg-type]
+        perceptron_report(out, overwrite=overwrite, **asked)
         if world == "perceptron"
-        else zipf_report(out, overwrite=overwrite, **asked)  # type: ignore[arg-type]
+        else zipf_report(out, overwrite=overwrite, **asked)
     )
     summary = read_json(out / "summary.json")
     said = [each for section in summary["sections"].values() for each in section["sentences"]]

@@ -32,12 +32,21 @@ class Architecture:
     model: Any
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def told(self) -> str:
+        """The model by its name; one that is code of the user's own by where it stands, or by what it prints."""
+        if isinstance(self.model, str):
+            return self.model
+        where = getattr(self.model, "__qualname__", None)
+        return f"{self.model.__module__}:{where}" if where else f"{type(self.model).__name__}: {self.model!r}"
+
 
 def read_architectures(models: str | Iterable[str] | Mapping[str, Any]) -> list[Architecture]:
     """The models of a grid, in the order given.
 
     ``"linear,deep=mlp(hidden=[64,64])"``, a list of such requests, or a dictionary of own names with requests,
-    ``nn.Module``s or functions; an ``Architecture`` may stand for a request. A request is ``model``, ``model(option=value, ...)`` or ``name=model(...)``; without a
+    ``nn.Module``s or functions; an ``Architecture`` may stand for a request. A request is ``model``,
+    ``model(option=value, ...)`` or ``name=model(...)``; without a
     name of its own it has its text as one, in letters that a folder may have: ``mlp-hidden-64-64``.
 
     Raises:

@@ -34,12 +34,13 @@ from training.job import Job, make_job
 from training.measures.classification import Measure
 from training.measures.kept import kept_measures
 from training.studies.choosing import choose
-from training.studies.classification import SUBSETS, ClassifierStudy, Material, all_columns, way_columns
+from training.studies.classification import SUBSETS, ClassifierStudy
 from training.studies.labeller import Labeller, pool_probabilities, pool_scores
 from training.studies.labelling import Labelling
+from training.studies.material import Material, without_leaks
 from training.studies.pool import FloatArray, LabelledPool, label_pool, true_classes, with_classes
 from training.studies.study import Cell
-from training.studies.ways import Way
+from training.studies.ways import Way, all_columns, way_columns
 
 OWNER = "study"
 WHOLE = "whole pool"
@@ -155,7 +156,7 @@ class Augmentation(ClassifierStudy):
         labelled = next(iter(base.variants.values())).examples
         if pool.kind != labelled.kind:
             raise bad_value("pool", OWNER, f"{pool.kind} examples", f"{labelled.kind} examples as the data")
-        offered = self._without_leaks(pool, base.test, "rows of the pool")
+        offered = without_leaks(pool, base.test, self.leaked, "rows of the pool")
         leaked = len(pool) - len(offered)
         known_P = np.zeros(len(offered), dtype=bool)
         hashes_P = offered.content_hashes(np.arange(len(offered)))
@@ -168,7 +169,13 @@ class Augmentation(ClassifierStudy):
         offered = offered.take(np.flatnonzero(~known_P))
         left_out = {"in_test": leaked, "in_data": int(known_P.sum())}
         return PoolMaterial(
-            base.variants, base.test, base.groups, offered, true_classes(offered, self.truth), left_out
+            base.variants,
+            base.test,
+            base.split,
+            base.groups,
+            offered,
+            true_classes(offered, self.truth),
+            left_out,
         )
 
     def labelled_pool(

@@ -11,51 +11,40 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-from pyarrow import parquet
 
 from scoring.checkpoints import RunDirectory
 from scoring.engines.engine import Engine
-from scoring.errors import InputError, bad_value, name_some
+from scoring.errors import InputError, bad_value
 from scoring.examples import Examples
-from scoring.files import atomic_file
 from scoring.hashing import digest
-from scoring.inference import forward_logits, pick_device
 from scoring.table import ScoreTable
 from selection.budget import Budget, parse_budget
 from selection.subset import Subset
 from training.architectures import Architecture, read_architectures
 from training.cell_data import DataRequest
 from training.interventions.catalog import read_interventions
-from training.interventions.intervention import Intervened, Intervention, intervene
+from training.interventions.intervention import Intervention, intervene
 from training.job import Job, make_job
-from training.measures.classification import Measure, classification_measures
+from training.measures.classification import Measure
 from training.measures.kept import kept_measures
 from training.run import train_one
 from training.settings import DEFAULT_EPOCHS, Settings, read_seeds
+from training.studies.evaluation import evaluate_run, run_rows
+from training.studies.material import LEAKED, Material, apart, identity, load, values_of, without_leaks
 from training.studies.scores import ScoreRequest, make_scores
-from training.studies.study import EVALUATIONS, Cell
+from training.studies.study import Cell
 from training.studies.study_file import read_fields
-from training.studies.ways import ALL, Way, read_ways, settle_ways
+from training.studies.ways import Way, read_ways, settle_ways
 
 OWNER = "study"
 AS_IS = "as is"
 SUBSETS = "subsets"
+BoolArray = npt.NDArray[np.bool_]
 REGIMES = ("steps", "epochs")
-LEAKED = ("error", "drop", "keep")
 AT_END = {"checkpoint_every": None, "evaluate_every": None}
 
 _materials: dict[str, Material] = {}
 """The data that this process has read; one study's at a time."""
-
-
-@dataclass(frozen=True)
-class Material:
-    """The data of a study: variants by name, and what they are judged on."""
-
-    variants: Mapping[str, Intervened]
-    test: Examples
-    groups: Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +53,8 @@ class ClassifierStudy:
 
     Attributes:
         data: What is chosen from and trained on.
-        test: What every run is judged on: examples, or the name of a split of the data; by default its split ``test``
-            or ``validation``. It is never scored and never trained on.
+        test: What every run is judged on: examples, the name of a split of the data, or a fraction of every class to
+            hold out; by default its split ``test`` or ``validation``. It is never scored and never trained on.
         models: As in ``train_cells``: names, requests with options, or modules by name.
         select: Ways of choosing (``ways.read_ways``); plain and class-stratified random are always added.
         keep: Budgets, as in ``selection.budget.parse_budget``; all examples are always trained on too.
@@ -93,7 +82,7 @@ class ClassifierStudy:
     regime_names: ClassVar[tuple[str, ...]] = REGIMES
 
     data: Examples | DataRequest
-    test: Examples | DataRequest | str | None = None
+    test: Examples | DataRequest | str | float | None = None
     models: Any = "linear"
     select: Any = ("hardest",)
     keep: Any = (0.5, 0.3, 0.1)
@@ -140,10 +129,7 @@ class ClassifierStudy:
     @cached_property
     def architectures(self) -> list[Architecture]:
         """The models."""
-        given = self.models
-        if isinstance(given, Sequence) and given and all(isinstance(each, Architecture) for each in given):
-            return list(given)
-        return read_architectures(given)
+        return read_architectures(self.models)
 
     @cached_property
     def ways(self) -> list[Way]:
@@ -179,13 +165,13 @@ class ClassifierStudy:
         """See ``Study``."""
         material = self.material()
         return {
-            "data": _about(_load(self.data)), "test": _about(material.test),
+            "data": _about(load(self.data)), "test": _about(material.test),
             "models": {
-                each.name: {"model": _told(each.model), "options": dict(each.options)} for each in self.architectures
+                each.name: {"model": each.told, "options": dict(each.options)} for each in self.architectures
             },
             "ways": [way.name for way in self.ways], "keep": [str(each) for each in self.budgets],
             "scores": [each.__dict__ for each in self.score_requests], "seeds": list(self.seeds),
-            "regimes": {name: self.told_regime(name, len(_load(self.data))) for name in self.regimes},
+            "regimes": {name: self.told_regime(name, len(load(self.data))) for name in self.regimes},
             "variants": {
                 name: {
                     "rows": len(each.examples), "fingerprint": each.examples.fingerprint,
@@ -209,45 +195,14 @@ class ClassifierStudy:
 
     @cached_property
     def _key(self) -> str:
-        told = [_source(self.data), _source(self.test), repr(self.variants), self.leaked, list(self.groups)]
-        return digest(json.dumps(told, default=str).encode()).hex()
+        told = [self.data, self.test, self.interventions, self.leaked, list(self.groups)]
+        return digest(json.dumps(identity(told)).encode()).hex()
 
     def _read(self) -> Material:
-        examples = _load(self.data)
-        if examples.labels is None:
-            raise InputError(
-                f"{OWNER}: data must have labels, and {examples.name} has none; name the label column."
-            )
-        test = self._test(examples)
-        if test.labels is None or test.label_names != examples.label_names:
-            given = test.label_names if test.labels is not None else "no labels"
-            raise bad_value("test", OWNER, given, f"labelled with the classes {examples.label_names}")
-        examples = self._without_leaks(examples, test)
+        examples, test, split = apart(load(self.data), self.test)
+        examples = without_leaks(examples, test, self.leaked)
         variants = {name: intervene(examples, each) for name, each in self.interventions.items()}
-        return Material(variants, test, {name: _values(test, name) for name in self.groups})
-
-    def _test(self, examples: Examples) -> Examples:
-        if isinstance(self.test, Examples | DataRequest):
-            return _load(self.test)
-        job = make_job(examples, self.test, None, False)
-        if job.evaluation is None:
-            raise bad_value("test", OWNER, self.test, "given, since the data have no test split")
-        return job.evaluation
-
-    def _without_leaks(self, examples: Examples, test: Examples, what: str = "examples") -> Examples:
-        """Examples without those whose input is a test example's, or as ``leaked`` says."""
-        if self.leaked == "keep":
-            return examples
-        hashes = examples.content_hashes(np.arange(len(examples)))
-        leaks = np.isin(hashes, test.content_hashes(np.arange(len(test))))
-        if not leaks.any():
-            return examples
-        if self.leaked == "drop":
-            return examples.take(np.flatnonzero(~leaks))
-        raise InputError(
-            f"{OWNER}: {int(leaks.sum()):,} of {len(examples):,} {what} have an input that is in the test data too: "
-            f"{name_some(examples.ids[leaks].tolist())}; leaked: drop leaves them out, leaked: keep keeps them."
-        )
+        return Material(variants, test, split, {name: values_of(test, name) for name in self.groups})
 
     # The grid.
 
@@ -293,6 +248,16 @@ class ClassifierStudy:
         settings = self._settings(regime, rows)
         return f"{settings.steps} steps" if regime == "steps" else f"{settings.epochs} epochs"
 
+    @cached_property
+    def _planted(self) -> dict[str, str]:
+        """Which rows are planted, by variant: what is said of the kept ones depends on it."""
+        return {
+            name: digest(
+                *sorted(str(each).encode() for each in variant.examples.ids[variant.planted_N].tolist())
+            ).hex()
+            for name, variant in self.material().variants.items()
+        }
+
     def cells(self, out: Path) -> list[Cell]:
         """See ``Study``."""
         raise NotImplementedError
@@ -314,7 +279,8 @@ class ClassifierStudy:
         settings = self._settings("steps" if at_all and "steps" in self.regimes else regime, of)
         request = {
             "data": job.examples.fingerprint, "subset": job.subset and job.subset["hash"], "test": test.fingerprint,
-            "groups": list(self.groups), "model": [_told(architecture.model), dict(architecture.options)],
+            "groups": list(self.groups), "planted": self._planted[task.get("data", variant)],
+            "model": [architecture.told, dict(architecture.options)],
             "settings": settings.to_json(), "seed": seed, **task.get("identity", {}),
         }  # fmt: skip
         told = {
@@ -328,7 +294,7 @@ class ClassifierStudy:
 
     # One cell.
 
-    def job_of(self, out: Path, task: Mapping[str, Any]) -> tuple[Job, npt.NDArray[np.bool_]]:
+    def job_of(self, out: Path, task: Mapping[str, Any]) -> tuple[Job, BoolArray]:
         """What a cell trains on, and which rows of its examples are planted."""
         variant = self.material().variants[task["variant"]]
         subset = None if task.get("subset") is None else Subset.read(out / task["subset"])
@@ -343,135 +309,30 @@ class ClassifierStudy:
             job, architecture.model, settings, out / run, task["seed"], model_options=architecture.options,
             device=self.device, trust_remote_code=self.trust_remote_code, show_progress=progress, label=run,
         )  # fmt: skip
-        self._evaluate(done, job, architecture, self.train_measures(out, task, job, planted_N))
+        self.evaluate(done, job, architecture, self.train_measures(out, task, job, planted_N))
+
+    def evaluate(
+        self, run: RunDirectory, job: Job, architecture: Architecture, trained_on: Sequence[Measure]
+    ) -> None:
+        """Judge a finished run; ``trained_on`` is what is said of the examples it trained on."""
+        material = self.material()
+        evaluate_run(
+            run, job.examples, material.test, material.split, material.groups, trained_on,
+            model=None if isinstance(architecture.model, str) else architecture.model, device=self.device,
+            trust_remote_code=self.trust_remote_code, keep_weights=self.weights,
+        )  # fmt: skip
 
     def train_measures(
-        self, out: Path, task: Mapping[str, Any], job: Job, planted_N: npt.NDArray[np.bool_]
+        self, out: Path, task: Mapping[str, Any], job: Job, planted_N: BoolArray
     ) -> list[Measure]:
         """What is said of the examples that a cell trained on."""
         assert job.examples.labels is not None
         return kept_measures(job.examples.labels, job.examples.label_names, job.rows, planted_N)
 
-    def _evaluate(
-        self, run: RunDirectory, job: Job, architecture: Architecture, trained_on: Sequence[Measure]
-    ) -> None:
-        material = self.material()
-        test = material.test
-        checkpoint = run.checkpoints()[-1]
-        model = None if isinstance(architecture.model, str) else architecture.model
-        net = run.load(checkpoint, job.examples, model=model, trust_remote_code=self.trust_remote_code)
-        where = pick_device(self.device)
-        net.module.to(where)
-        logits_NC = _logits(net, test, where, run.config["precision"])
-        assert test.labels is not None
-        measures = {
-            job.evaluation_name or "test": classification_measures(
-                logits_NC, test.labels, test.label_names, material.groups
-            ),
-            "train": trained_on,
-        }
-        write_evaluations(run.path / EVALUATIONS, measures)
-        if not self.weights:
-            for each in run.checkpoints():
-                for file in each.path.glob("*.safetensors"):
-                    file.unlink()
-
     def rows(self, run: RunDirectory) -> Iterable[Mapping[str, Any]]:
-        """See ``Study``: evaluations during training, and all measures at the end."""
-        config = run.config
-        steps, seen = config["steps"], config["epochs"] * config["data"]["trained_on"]
-        fixed = {
-            "N": float(config["num_parameters"]), "U": float(config["data"]["trained_on"]), "epochs": config["epochs"],
-            "steps": steps, "wall_time_s": config["wall_time_s"],
-        }  # fmt: skip
-
-        def at(step: int) -> dict[str, Any]:
-            share = step / steps
-            flops = config["flops"]
-            return {"step": step, "D": seen * share, "C": None if flops is None else flops * share}
-
-        rows: list[Mapping[str, Any]] = [
-            {
-                **fixed,
-                **at(row["step"]),
-                "split": row["split"],
-                "group": "",
-                "metric": row["name"],
-                "value": row["value"],
-            }
-            for row in run.metrics().to_pylist()
-            if row["split"] == "train" or row["step"] < steps
-        ]
-        rows += [
-            {**fixed, **at(steps), **row} for row in parquet.read_table(run.path / EVALUATIONS).to_pylist()
-        ]
-        return rows
-
-
-def write_evaluations(path: Path, measures: Mapping[str, Sequence[Measure]]) -> None:
-    """The measures of every split: the last file of a run."""
-    rows = [
-        {"split": split, "group": each.group, "metric": each.metric, "value": each.value}
-        for split, found in measures.items()
-        for each in found
-    ]
-    schema = pa.schema(
-        {"split": pa.string(), "group": pa.string(), "metric": pa.string(), "value": pa.float64()}
-    )
-    with atomic_file(path) as temporary:
-        parquet.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)
-
-
-def all_columns() -> dict[str, Any]:
-    """The columns of the cell that trains on all examples."""
-    return {"way": ALL, "take": ALL}
-
-
-def way_columns(way: Way, budget: Budget) -> dict[str, Any]:
-    """The columns of a way of choosing at a budget."""
-    return {
-        "way": way.name, "by": way.by, "take": way.take, "options": way.told, "balance": way.balance,
-        "budget": str(budget),
-    }  # fmt: skip
-
-
-def _logits(net: Any, examples: Examples, device: Any, precision: str) -> npt.NDArray[np.float64]:
-    from scoring.batching import plan_batches
-
-    prepared = net.inputs.prepare(examples)
-    logits_NC = np.empty((len(examples), examples.num_classes))
-    for rows, logits_BC in forward_logits(
-        net, prepared, plan_batches(prepared.lengths, 256, 16_384), device, precision
-    ):
-        logits_NC[rows] = logits_BC.double().numpy()
-    return logits_NC
-
-
-def _told(model: Any) -> str:
-    """A model by its name; one that is code of the user's own by where it stands, or by what it prints."""
-    if isinstance(model, str):
-        return model
-    where = getattr(model, "__qualname__", None)
-    return f"{model.__module__}:{where}" if where else f"{type(model).__name__}: {model!r}"
-
-
-def _load(data: Examples | DataRequest) -> Examples:
-    return data.load() if isinstance(data, DataRequest) else data
-
-
-def _source(data: object) -> object:
-    return data.fingerprint if isinstance(data, Examples) else repr(data)
+        """See ``Study``."""
+        return run_rows(run)
 
 
 def _about(examples: Examples) -> dict[str, Any]:
     return {"name": examples.name, "rows": len(examples), "fingerprint": examples.fingerprint}
-
-
-def _values(examples: Examples, column: str) -> list[str]:
-    from scoring.errors import unknown_name
-
-    if column not in examples.columns:
-        raise unknown_name("groups", OWNER, column, examples.columns)
-    read = examples.table.read(column, examples.table_rows(np.arange(len(examples))))
-    values = read.tolist() if isinstance(read, np.ndarray) else read.to_pylist()
-    return [str(value) for value in values]

@@ -36,14 +36,14 @@ from training.pretraining.settings import PretrainSettings
 from training.pretraining.tokenizer import make_tokenizer
 from training.settings import read_seeds
 from training.studies.choosing import choose
-from training.studies.classification import all_columns, way_columns, write_evaluations
 from training.studies.corpus_data import LEAKED, CorpusData, read_corpus_data
 from training.studies.corpus_file import corpus_keys
 from training.studies.corpus_scores import document_scores, with_sizes
+from training.studies.evaluation import write_evaluations
 from training.studies.scores import ScoreRequest
 from training.studies.study import EVALUATIONS, Cell
 from training.studies.study_file import read_fields
-from training.studies.ways import Way, read_ways, settle_ways
+from training.studies.ways import Way, all_columns, read_ways, settle_ways, way_columns
 
 OWNER = "study"
 TOKENS, BYTES = "tokens", "bytes"

@@ -75,7 +75,7 @@ class Labeller:
     def told(self) -> list[Any]:
         """All that its runs depend on beside the data, as JSON."""
         model = self.architecture
-        return [_named(model.model), dict(model.options), list(self.seeds), dict(self.train)]
+        return [model.told, dict(model.options), list(self.seeds), dict(self.train)]
 
     def runs(
         self,
@@ -171,9 +171,3 @@ def pool_scores(
     runs = [] if source is None else [RunDirectory.open(each) for each in sorted(source.glob("seed-*"))]
     write_json(path.with_suffix(".json"), {"request": about, **cost_of(runs)})
     return table
-
-
-def _named(model: Any) -> str:
-    """A model as text that is the same in every process."""
-    where = getattr(model, "__qualname__", None)
-    return model if isinstance(model, str) else f"{model.__module__}:{where}" if where else repr(model)

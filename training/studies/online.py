@@ -30,9 +30,18 @@ from training.online.chosen import chosen_rows, distinct_rows
 from training.online.request import OnlineSelection
 from training.run import settle, train_one
 from training.settings import MOST_AUTO, Settings
-from training.studies.classification import OWNER, ClassifierStudy, all_columns, way_columns
+from training.studies.classification import OWNER, ClassifierStudy
 from training.studies.study import Cell
-from training.studies.ways import ALL, BASELINES, PLAIN_RANDOM, STRATIFIED_RANDOM, Way, read_ways
+from training.studies.ways import (
+    ALL,
+    BASELINES,
+    PLAIN_RANDOM,
+    STRATIFIED_RANDOM,
+    Way,
+    all_columns,
+    read_ways,
+    way_columns,
+)
 
 RECENT = "planted_recent"
 """Share of planted rows among what was trained on since the last such value."""
@@ -172,7 +181,8 @@ class Online(ClassifierStudy):
         online = None
         if "way" in task:
             pairs = [(way, keep) for way in self.ways for keep in self.budgets]
-            online = _selection(*pairs[task["way"]], self.tables(job.examples, out))
+            way, keep = pairs[task["way"]]
+            online = _selection(way, keep, self.tables(job.examples, out))
         done = train_one(
             job, architecture.model, Settings.read(OWNER, task["settings"]), out / run, task["seed"], online=online,
             model_options=architecture.options, device=self.device, trust_remote_code=self.trust_remote_code,
@@ -185,7 +195,7 @@ class Online(ClassifierStudy):
             done.write_metrics([*before, *_recent(done, planted_N[rows], epochs)])
         assert examples.labels is not None
         measures = kept_measures(examples.labels, examples.label_names, rows, planted_N)
-        self._evaluate(done, job, architecture, measures)
+        self.evaluate(done, job, architecture, measures)
 
     def rows(self, run: RunDirectory) -> Iterable[Mapping[str, Any]]:
         """See ``Study``. ``D`` counts what was trained on, not what was only drawn; ``U`` the different ones of it."""

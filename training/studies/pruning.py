@@ -22,10 +22,10 @@ from selection.subset import Subset
 from training.architectures import Architecture
 from training.job import make_job
 from training.studies.choosing import choose
-from training.studies.classification import ClassifierStudy, all_columns, way_columns
+from training.studies.classification import ClassifierStudy
 from training.studies.running import run_study
 from training.studies.study import Cell
-from training.studies.ways import ALL, RANDOM, Way
+from training.studies.ways import ALL, RANDOM, Way, all_columns, way_columns
 
 if TYPE_CHECKING:
     from scoring.engines.engine import Engine

@@ -112,8 +112,10 @@ def read_fields(cls: Any, given: Mapping[str, Any], folder: Path, data: tuple[st
         raise InputError(f"{OWNER}: {error}.") from None
 
 
-def read_data(given: object, folder: Path, name: str) -> DataRequest | str:
+def read_data(given: object, folder: Path, name: str) -> DataRequest | str | float:
     """Data of a study: a source, or ``source`` with options of ``Examples.load``; a test may name a split."""
+    if name == "test" and isinstance(given, float):
+        return given
     if isinstance(given, str):
         place = located(given, folder)
         return given if name == "test" and not Path(place).exists() else DataRequest(place)

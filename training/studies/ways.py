@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scoring.errors import InputError, bad_value, unknown_name
+from selection.budget import Budget
 from selection.catalog import make_strategy
 
 RANDOM, ALL = "random", "all"
@@ -114,3 +115,16 @@ def settle_ways(ways: Sequence[Way], balance: str, owner: str = OWNER) -> list[W
             raise InputError(f"{owner}: select must not repeat, got {found.name!r} twice.")
         settled.append(found)
     return settled
+
+
+def all_columns() -> dict[str, Any]:
+    """The columns of the cell that trains on all examples."""
+    return {"way": ALL, "take": ALL}
+
+
+def way_columns(way: Way, budget: Budget) -> dict[str, Any]:
+    """The columns of a way of choosing at a budget."""
+    return {
+        "way": way.name, "by": way.by, "take": way.take, "options": way.told, "balance": way.balance,
+        "budget": str(budget),
+    }  # fmt: skip

@@ -245,7 +245,7 @@ def test_test_examples_among_the_data_are_refused_or_dropped(blobs, tmp_path):
     leaking = (train, train.take(np.arange(7)), table)
     with pytest.raises(
         InputError,
-        match="7 of 80 examples have an input that is in the test data too: .* and 4 more; leaked: drop",
+        match=r"7 of 80 examples have an input that is in the test data too: .* and 4 more; leaked: drop",
     ):
         run_study(grid(leaking), tmp_path / "no")
     scores = {"scorers": "el2n@mean", "model": "linear", "seeds": [9], "train": {"epochs": 1, **RECIPE}}
@@ -254,6 +254,18 @@ def test_test_examples_among_the_data_are_refused_or_dropped(blobs, tmp_path):
     assert {row["rows"] for row in table.to_pylist() if row["way"] == "all"} == {73}
     kept = ScoreTable.read(next((tmp_path / "dropped" / "scores").glob("*.parquet")))
     assert set(kept.ids.tolist()) == set(train.ids[7:].tolist()), "and not scored"
+
+
+def test_a_fraction_of_every_class_may_be_held_out(blobs, tmp_path):
+    train, _, _ = blobs
+    asked = Pruning(
+        data=train, test=0.25, select="random", keep=["50%"], seeds=[0], epochs=1, regimes=["steps"]
+    )
+    table = run_study(asked, tmp_path)
+    sizes = {row["way"]: row["rows"] for row in table.to_pylist()}
+    test = asked.material().test
+    assert sizes["all"] + len(test) == len(train) and set(table["split"].to_pylist()) == {"held_out", "train"}
+    assert not set(asked.material().variants["as is"].examples.ids.tolist()) & set(test.ids.tolist())
 
 
 def test_a_run_that_fails_does_not_stop_the_others(blobs, tmp_path):
