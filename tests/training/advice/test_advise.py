@@ -84,5 +84,5 @@ def test_digits_clean_and_with_flips():
     noisy = flip_labels(Examples.load("digits"), 0.1, 0).examples
     found = advise(noisy, "mlp", **FAST)
     choices = [each.choice for each in found.recommendations]
-    assert choices == ["drop the hardest", "drop the hardest", "random is safer"]
+    assert choices == ["drop the hardest"] * 3
     assert found.noise.estimate.value == pytest.approx(0.1, abs=0.03) and 0.1 in found.noise.share

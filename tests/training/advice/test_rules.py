@@ -43,7 +43,7 @@ CLEAN, NOISY = check(0.005, 0.001, 0.01), check(0.11, 0.09, 0.13)
         (CLEAN, 0.1, {}, ("random is safer", "small share")),
         (NOISY, 0.5, {}, ("drop the hardest", "wrong labels")),
         (NOISY, 0.9, {}, ("keep easy", "wrong labels")),
-        (NOISY, 0.1, {}, ("random is safer", "small share")),
+        (NOISY, 0.1, {}, ("drop the hardest", "wrong labels")),
         (check(0.03, 0.0, 0.06), 0.5, {}, ("random is safer", "wrong labels")),
         (check(0.005, 0.001, 0.01, (0.2, 0.3)), 0.5, {}, ("random is safer", "wrong labels")),
         (check(0.005, 0.001, 0.01, ()), 0.5, {}, ("random is safer", "wrong labels")),
