@@ -47,7 +47,10 @@ def make_intervention(name: str, options: object = None) -> Intervention:
     try:
         made: Intervention = cls(**given)
     except TypeError as error:
-        raise InputError(f"{OWNER} {name}: {error}.") from None
+        needed = str(error).rpartition(":")[2].strip() if "required" in str(error) else ""
+        raise InputError(
+            f"{OWNER}: {name} needs {needed}." if needed else f"{OWNER} {name}: {error}."
+        ) from None
     return made
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
 import numpy as np
@@ -17,6 +18,21 @@ SHOWN = 20
 def nearest_count(share: float, rows: int) -> int:
     """``share * rows`` to the nearest whole number, ties up; in decimal, since 0.145 * 100 is below 14.5 in binary."""
     return int((Decimal(str(float(share))) * rows).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+def check_rate(rate: object, owner: str, name: str = "rate") -> None:
+    """Refuse what is no share of rows."""
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 1:
+        raise bad_value(name, owner, rate, "a number from 0 to 1")
+
+
+def class_names(given: object, owner: str, name: str) -> list[str]:
+    """Names of classes as text, from one or a list of them; YAML may have read some as numbers."""
+    if isinstance(given, str):
+        return [given]
+    if not isinstance(given, Sequence):
+        raise bad_value(name, owner, given, "a list of class names")
+    return [str(each) for each in given]
 
 
 def asked_count(share: float | None, count: int | None, rows: int, owner: str) -> int:

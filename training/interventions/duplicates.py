@@ -13,7 +13,7 @@ from scoring.errors import InputError, bad_value, unknown_name
 from scoring.examples import Examples
 from scoring.hashing import derive_seed, hash64, uniform
 from scoring.order import hash_order
-from training.interventions.counts import asked_count, class_counts, labels_of
+from training.interventions.counts import asked_count, class_counts, class_names, labels_of
 from training.interventions.intervention import Intervened, Planted, family_numbers
 from training.interventions.new_ids import new_ids
 
@@ -70,13 +70,17 @@ class Duplicates:
     def _check(self) -> None:
         if not isinstance(self.copies, int) or isinstance(self.copies, bool) or self.copies < 1:
             raise bad_value("copies", OWNER, self.copies, "a whole number of at least 1")
-        if not isinstance(self.change, int | float) or not 0 <= self.change < 1:
+        if (
+            isinstance(self.change, bool)
+            or not isinstance(self.change, int | float)
+            or not 0 <= self.change < 1
+        ):
             raise bad_value("change", OWNER, self.change, "a number from 0 to below 1")
 
     def _rows(self, examples: Examples, seed: int) -> npt.NDArray[np.int64]:
         able = np.arange(len(examples))
         if self.classes is not None:
-            names = [self.classes] if isinstance(self.classes, str) else [str(each) for each in self.classes]
+            names = class_names(self.classes, OWNER, "classes")
             for name in names:
                 if name not in examples.label_names:
                     raise unknown_name("class", OWNER, name, examples.label_names)
@@ -104,7 +108,8 @@ def _changed(part: Examples, ids_M: npt.NDArray[Any], change: float, of: Example
         columns = {"text": [a for a, _ in pairs], "text_pair": [b for _, b in pairs], "id": ids_M.tolist()}
         return Examples.load(columns, text="text", text_pair="text_pair", label=False, id="id")
     if part.kind == "features":
-        scale_D = of.features(np.arange(len(of))).astype(np.float64).std(axis=0)
+        # In the order of hashes, since the order of a sum decides its last bit.
+        scale_D = of.features(hash_order(of.ids, 0)).astype(np.float64).std(axis=0)
         features = part.features(every).astype(np.float64)
         noise = np.stack([_normal(seed, each, features.shape[1]) for each in ids_M.tolist()])
         return Examples.from_arrays((features + change * scale_D * noise).astype(np.float32), ids=ids_M)

@@ -13,7 +13,7 @@ from scoring.errors import InputError, bad_value, unknown_name
 from scoring.examples import Examples
 from scoring.hashing import derive_seed
 from scoring.order import hash_order
-from training.interventions.counts import class_counts, labels_of, nearest_count
+from training.interventions.counts import check_rate, class_counts, class_names, labels_of, nearest_count
 from training.interventions.intervention import Intervened
 
 OWNER = "imbalance"
@@ -70,12 +70,15 @@ class Imbalance:
             raise InputError(f"{OWNER}: give either factor or shares.")
         if self.shares is not None:
             return self._given(names)
-        if not isinstance(self.factor, int | float) or not 1 <= self.factor < float("inf"):
+        if (
+            isinstance(self.factor, bool)
+            or not isinstance(self.factor, int | float)
+            or not 1 <= self.factor < float("inf")
+        ):
             raise bad_value("factor", OWNER, self.factor, "a number of at least 1")
         if self.profile not in get_args(Profile):
             raise unknown_name("profile", OWNER, str(self.profile), get_args(Profile))
-        if not 0 <= self.minority <= 1:
-            raise bad_value("minority", OWNER, self.minority, "a number from 0 to 1")
+        check_rate(self.minority, OWNER, "minority")
         classes = len(names)
         if self.profile == "step":
             few = nearest_count(self.minority, classes)
@@ -87,8 +90,10 @@ class Imbalance:
         return shares
 
     def _given(self, names: tuple[str, ...]) -> npt.NDArray[np.float64]:
+        if not isinstance(self.shares, Mapping):
+            raise bad_value("shares", OWNER, self.shares, "shares by class, such as {cat: 0.1}")
         shares = np.ones(len(names))
-        for name, share in (self.shares or {}).items():
+        for name, share in self.shares.items():
             if str(name) not in names:
                 raise unknown_name("class", OWNER, str(name), names)
             if not isinstance(share, int | float) or not 0 < share <= 1:
@@ -102,7 +107,7 @@ class Imbalance:
             return np.arange(len(names))
         if self.order == "random":
             return hash_order(np.array(names, dtype=object), derive_seed("imbalance order", seed))
-        first = [self.order] if isinstance(self.order, str) else [str(each) for each in self.order]
+        first = class_names(self.order, OWNER, "order")
         for name in first:
             if name not in names:
                 raise unknown_name("a class of order", OWNER, name, names)

@@ -13,7 +13,7 @@ from scoring.examples import Examples
 from scoring.hashing import derive_seed, uniform
 from scoring.order import ordered
 from training.interventions.ambiguity import FOLDS, cross_fitted
-from training.interventions.counts import labels_of, nearest_count
+from training.interventions.counts import check_rate, labels_of, nearest_count
 from training.interventions.intervention import Intervened
 from training.interventions.label_noise import noisy
 from training.interventions.noisy_labels import NoisyLabels
@@ -52,8 +52,9 @@ class InstanceNoise:
     def apply(self, examples: Examples, seed: int) -> Intervened:
         """See ``Intervention``."""
         labels = labels_of(examples, OWNER)
-        if isinstance(self.rate, bool) or not isinstance(self.rate, int | float) or not 0 <= self.rate <= 1:
-            raise bad_value("rate", OWNER, self.rate, "a number from 0 to 1")
+        check_rate(self.rate, OWNER)
+        if isinstance(self.folds, bool) or not isinstance(self.folds, int):
+            raise bad_value("folds", OWNER, self.folds, "a whole number of at least 2")
         if self.form not in get_args(Form):
             raise unknown_name("form", OWNER, str(self.form), get_args(Form))
         if examples.num_classes < 2 or not 2 <= self.folds <= len(examples):

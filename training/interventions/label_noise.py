@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from scoring.errors import InputError, bad_value, unknown_name
 from scoring.examples import Examples
-from training.interventions.counts import class_counts, labels_of
+from training.interventions.counts import check_rate, class_counts, labels_of
 from training.interventions.intervention import Intervened, Planted
 from training.interventions.noisy_labels import NoisyLabels, confuse_labels, flip_labels, shuffle_labels
 
@@ -67,7 +67,7 @@ class PairNoise:
 
     def apply(self, examples: Examples, seed: int) -> Intervened:
         """See ``Intervention``."""
-        _check_rate(self.rate, "pair_noise")
+        check_rate(self.rate, "pair_noise")
         matrix = (1 - self.rate) * np.eye(examples.num_classes)
         matrix += self.rate * np.roll(np.eye(examples.num_classes), 1, axis=1)
         return noisy("pair_noise", examples, confuse_labels(examples, matrix, seed), self.rate)
@@ -86,7 +86,9 @@ class AsymmetricNoise:
 
     def apply(self, examples: Examples, seed: int) -> Intervened:
         """See ``Intervention``."""
-        _check_rate(self.rate, "asymmetric_noise")
+        check_rate(self.rate, "asymmetric_noise")
+        if not isinstance(self.flips, Mapping):
+            raise bad_value("flips", "asymmetric_noise", self.flips, "classes by class, such as {cat: dog}")
         shares = {source: {target: self.rate} for source, target in self.flips.items()}
         matrix = named_matrix(shares, examples, "asymmetric_noise")
         return noisy("asymmetric_noise", examples, confuse_labels(examples, matrix, seed), self.rate)
@@ -104,8 +106,8 @@ class LabelsFrom:
 
     def apply(self, examples: Examples, seed: int) -> Intervened:
         """See ``Intervention``."""
-        if self.column not in examples.columns:
-            raise unknown_name("column", "labels_from", self.column, examples.columns)
+        if not isinstance(self.column, str) or self.column not in examples.columns:
+            raise unknown_name("column", "labels_from", str(self.column), examples.columns)
         before = labels_of(examples, "labels_from")
         places = {name: index for index, name in enumerate(examples.label_names)}
         read = examples.table.read(self.column, examples.table_rows(np.arange(len(examples))))
@@ -132,7 +134,7 @@ def named_matrix(
                 raise unknown_name("class", owner, str(name), places)
         row = places[str(source)]
         for target, share in targets.items():
-            _check_rate(share, owner)
+            check_rate(share, owner)
             if places[str(target)] != row:
                 matrix[row, places[str(target)]] += share
                 matrix[row, row] -= share
@@ -153,8 +155,3 @@ def noisy(name: str, before: Examples, made: NoisyLabels, asked: float | None) -
         told["asked"] = asked
     planted = (Planted(name, made.flipped),) if made.flipped.any() else ()
     return Intervened(made.examples, made.flipped, (told,), planted, np.arange(len(before)))
-
-
-def _check_rate(rate: object, owner: str) -> None:
-    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 1:
-        raise bad_value("rate", owner, rate, "a number from 0 to 1")

@@ -15,7 +15,7 @@ from scoring.errors import InputError, bad_value
 from scoring.examples import Examples
 from scoring.hashing import derive_seed, uniform
 from scoring.order import hash_order
-from training.interventions.counts import labels_of, nearest_count
+from training.interventions.counts import check_rate, labels_of, nearest_count
 
 IntArray = npt.NDArray[np.int64]
 
@@ -64,7 +64,10 @@ def confuse_labels(examples: Examples, matrix: npt.ArrayLike, seed: int = 0) -> 
     Rows sum to 1. The counts of every class are exact (largest remainder), only who gets which is random.
     """
     labels = _labels(examples, "confuse_labels")
-    shares = np.asarray(matrix, dtype=np.float64)
+    try:
+        shares = np.asarray(matrix, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise bad_value("matrix", "confuse_labels", matrix, "rows of numbers") from None
     classes = examples.num_classes
     if shares.shape != (classes, classes):
         raise bad_value("matrix", "confuse_labels", shares.shape, f"of shape ({classes}, {classes})")
@@ -89,8 +92,7 @@ def _labels(examples: Examples, owner: str) -> IntArray:
 
 def _choose(examples: Examples, rate: float, seed: int, owner: str) -> IntArray:
     """Rows with the smallest hashes, in hash order: round(rate * N) of them."""
-    if not 0 <= rate <= 1:
-        raise bad_value("rate", owner, rate, "a number from 0 to 1")
+    check_rate(rate, owner)
     count = nearest_count(rate, len(examples))
     return hash_order(examples.ids, derive_seed(f"{owner} rows", seed))[:count]
 

@@ -68,7 +68,7 @@ class OffDomain:
             return self.data
         if isinstance(self.data, DataRequest):
             return self.data.load()
-        given = {"source": self.data} if isinstance(self.data, str) else dict(self.data)
+        given = dict(self.data) if isinstance(self.data, Mapping) else {"source": self.data}
         source = given.pop("source", None)
         if not isinstance(source, str):
             raise bad_value(

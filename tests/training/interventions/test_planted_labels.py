@@ -141,7 +141,7 @@ def test_instance_noise_is_harder_to_find_than_uniform_noise() -> None:
         ("class_noise", {"c0": {"c9": 0.1}}, "class_noise: class must be one of c0, c1, c2, got 'c9'"),
         ("class_noise", {"c0": {"c1": 0.6, "c2": 0.6}}, "the shares of c0 must not sum to more than 1"),
         ("asymmetric_noise", {"rate": 0.1, "flips": {"x": "c0"}}, "class must be one of c0, c1, c2, got 'x'"),
-        ("asymmetric_noise", {"rate": 0.1}, "missing 1 required positional argument"),
+        ("asymmetric_noise", {"rate": 0.1}, "asymmetric_noise needs .flips."),
     ],
 )
 def test_refused(name: str, options: Any, sentence: str) -> None:
