@@ -197,12 +197,13 @@ def _training(table: pa.Table) -> dict[tuple[Any, ...], Spent]:
 
 def _scoring(folder: Path) -> dict[tuple[str | None, str], Spent]:
     """(variant, column) -> what its table cost."""
-    variants = read_json(folder / STUDY)["study"].get("variants", {})
+    study = read_json(folder / STUDY)["study"]
+    variants, asked = study.get("variants", {}), study.get("scores")
     found: dict[tuple[str | None, str], Spent] = {}
     for path in sorted((folder / SCORES).glob("*.parquet")):
         cost = scoring_cost(path)
-        if cost is None:
-            continue
+        if cost is None or (asked is not None and cost.get("request") not in asked):
+            continue  # what an earlier request of the same folder scored was not paid for this one
         table = ScoreTable.read(path)
         trained = cost["runs"] > 0  # scores without runs cost what providers take, which is not known here
         spent = Spent(cost["flops"], cost["wall_time_s"]) if trained else Spent(None, None)

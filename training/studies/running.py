@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 import traceback
@@ -19,6 +20,7 @@ from scoring.engines.local import Local
 from scoring.engines.slices import Slice
 from scoring.errors import InputError
 from scoring.files import write_json
+from scoring.hashing import digest
 from scoring.inference import pick_device
 from scoring.manifest import plain
 from scoring.progress import progress as show
@@ -30,7 +32,8 @@ from training.studies.table import CELL, TABLE, write_table
 
 OWNER = "study"
 STUDY = "study.json"
-READY = "prepared"
+READY = "prepared-"
+"""And a hash of what was asked for: scores of an earlier request in the same folder are not those of this one."""
 PATIENCE = 3600.0
 """Seconds that a slice waits for slice 0 to prepare without a sign of life."""
 
@@ -83,9 +86,9 @@ def run_study(
     folder.mkdir(parents=True, exist_ok=True)
     if slice_ is None or slice_.i == 0:
         study.prepare(folder, inner, progress)
-        (folder / READY).touch()
+        _ready(study, folder).touch()
     else:
-        _wait_for(folder / READY)
+        _wait_for(_ready(study, folder))
     cells = study.cells(folder)
     _write_description(study, folder, cells)
     runs = {cell.run: cell for cell in cells}
@@ -145,6 +148,12 @@ def _write_description(study: Study, folder: Path, cells: Sequence[Cell]) -> Non
         "version": library_version(),
     }  # fmt: skip
     write_json(folder / STUDY, plain(about))
+
+
+def _ready(study: Study, folder: Path) -> Path:
+    """The empty file that says that slice 0 has prepared this very study."""
+    asked = json.dumps(plain(study.describe()), sort_keys=True, default=str).encode()
+    return folder / f"{READY}{digest(asked, size=8).hex()}"
 
 
 def _wait_for(mark: Path) -> None:

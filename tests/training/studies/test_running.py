@@ -1,0 +1,81 @@
+"""Folders of studies that are used again: what an earlier request left there is never taken for this one's."""
+
+import numpy as np
+import pytest
+
+from scoring.engines.local import Local
+from scoring.engines.slices import Slice
+from scoring.examples import Examples
+from scoring.table import ScoreTable
+from selection.budget import parse_budget
+from selection.subset import Subset
+from training.studies import running
+from training.studies.choosing import choose
+from training.studies.pruning import Pruning
+from training.studies.running import run_study
+from training.studies.ways import Way
+
+RECIPE = {"batch_size": 16, "optimizer": "sgd", "lr": 0.1}
+SCORES = {"scorers": "el2n@mean", "model": "linear", "seeds": [9], "train": {"epochs": 1, **RECIPE}}
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 3
+    features = (rng.normal(size=(60, 2)) + labels[:, None]).astype(np.float32)
+    train = Examples.load({"features": features[:40], "label": labels[:40], "id": np.arange(40)}, id="id")
+    return train, Examples.load(
+        {"features": features[40:], "label": labels[40:], "id": np.arange(40, 60)}, id="id"
+    )
+
+
+def asked(data, **changes):
+    options = {"scores": SCORES, "select": "hardest by el2n@mean", "keep": "50%", "epochs": 1, "seeds": [0]}
+    return Pruning(
+        data=data[0], test=data[1], train_settings=RECIPE, regimes=["steps"], **{**options, **changes}
+    )
+
+
+def test_a_slice_waits_for_the_scores_of_its_own_request(data, tmp_path, monkeypatch):
+    """Not for those that an earlier request left in the folder: it would train the scoring runs beside slice 0."""
+    monkeypatch.setattr(running, "PATIENCE", 0.0)
+    slices = [Slice(i, 2, tmp_path / "parts", Local()) for i in range(2)]
+    run_study(asked(data), tmp_path / "out", engine=slices[0])
+    run_study(asked(data), tmp_path / "out", engine=slices[1])
+    changed = asked(data, scores={**SCORES, "train": {"epochs": 2, **RECIPE}})
+    with pytest.raises(TimeoutError, match="slice 0 has not prepared"):
+        run_study(changed, tmp_path / "out", engine=slices[1])
+    assert len(list((tmp_path / "out" / "scores").glob("*.parquet"))) == 1
+
+
+def test_a_choice_is_made_again_where_anything_it_reads_changed(data, tmp_path):
+    train = data[0]
+    values = np.arange(40.0)
+
+    def chosen(ids, meaning="hard", values=values):
+        table = ScoreTable.from_columns(ids, {"s": values}, meaning, {"fingerprint": train.fingerprint})
+        path = choose(tmp_path, train, table, Way("hardest", by="s"), parse_budget("25%"), 0)
+        return path, sorted(Subset.read(tmp_path / path).ids.tolist())
+
+    first, kept = chosen(train.ids)
+    assert kept == list(range(30, 40))
+    other, kept = chosen(train.ids[::-1])
+    assert kept == list(range(10)), "the same values of other rows"
+    turned, kept = chosen(train.ids, "easy")
+    assert kept == list(range(10)) and len({first, other, turned}) == 3
+    assert chosen(train.ids[::-1], values=values[::-1])[0] == first, "the order of a table plays no part"
+
+
+def test_embeddings_in_a_file_are_told_by_what_they_hold(data, tmp_path):
+    train = data[0]
+
+    def chosen(vectors):
+        np.save(tmp_path / "vectors.npy", vectors)
+        way = Way("k_center")
+        return choose(tmp_path, train, None, way, parse_budget(5), 0, embeddings=tmp_path / "vectors.npy")
+
+    rng = np.random.default_rng(0)
+    one, two = rng.normal(size=(2, 40, 3)).astype(np.float32)
+    assert chosen(one) != chosen(two)
+    assert chosen(one) == chosen(one)
