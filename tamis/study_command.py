@@ -69,6 +69,8 @@ def study(
     finished are not repeated; the same command continues an interrupted study. Writes study.parquet (one row per run
     and result), report.md, figures and tables.
     """
+    from training.studies.classification import ClassifierStudy
+    from training.studies.detection import study_detections
     from training.studies.reporting.report import write_report
     from training.studies.running import run_study
     from training.studies.study_file import read_study
@@ -85,11 +87,14 @@ def study(
     folder = source.with_name(f"{source.stem}-study") if out is None else out
     from tamis.engine_options import engine_of
 
-    run_study(
+    table = run_study(
         asked, folder, engine=engine_of(engine, workers, address, shard, folder), threads=threads, device=device,
         progress=not quiet,
     )  # fmt: skip
-    _show(write_report(folder, metric=metric, split=split), folder, as_json)
+    if isinstance(asked, ClassifierStudy) and asked.kind == "pruning":
+        study_detections(asked, folder)
+    if table.num_rows:
+        _show(write_report(folder, metric=metric, split=split), folder, as_json)
 
 
 def _show(summary: Summary, folder: Path, as_json: bool) -> None:

@@ -15,13 +15,18 @@ from training.studies.reporting.cautions import caution_section, cautions
 from training.studies.reporting.classes import group_rows, group_section
 from training.studies.reporting.collapsed import collapse_section
 from training.studies.reporting.comparisons import Comparison, Counts, compare_with_random, count
+from training.studies.reporting.costs import cost_section
+from training.studies.reporting.efficiency import efficiency_section
 from training.studies.reporting.figures import curve_figures, difference_figures, training_figures
+from training.studies.reporting.found import detection_section
 from training.studies.reporting.kept import representation_section, share_sections
 from training.studies.reporting.metrics import metric_section
 from training.studies.reporting.regimes import regime_section
 from training.studies.reporting.results import Results
+from training.studies.reporting.sizes import size_section
 from training.studies.reporting.tables import MARKS, outcome_rows, result_listings, write_csv
 from training.studies.reporting.verdicts import counts_sentence, plain_sentence, verdict_section
+from training.studies.significance.section import significance_section
 
 KIND = "report of a study"
 
@@ -67,23 +72,25 @@ def write_report(
         from scoring.plots.style import require
 
         require()
-    summary = summarise(Results.open(folder, metric, split), figures)
+    summary = summarise(Results.open(folder, metric, split), figures, Path(folder))
     return replace(summary, files=summary.report.write(Path(folder)))
 
 
 def study_tables(folder: str | Path, *, metric: str | None = None, split: str | None = None) -> Summary:
     """The same without writing or drawing anything."""
-    return summarise(Results.open(folder, metric, split), False)
+    return summarise(Results.open(folder, metric, split), False, Path(folder))
 
 
-def summarise(results: Results, figures: bool = True) -> Summary:
-    """The report of results in memory."""
+def summarise(results: Results, figures: bool = True, folder: Path | None = None) -> Summary:
+    """The report of results in memory; with the ``folder`` of the study also what scores found and cost."""
     comparisons = compare_with_random(results)
     counts = count(comparisons)
     found = [
         verdict_section(results, comparisons), caution_section(results), _results(results, comparisons),
         regime_section(results, comparisons), collapse_section(results), _groups(results), *share_sections(results),
-        representation_section(results), _metrics(results, comparisons), _training(results), asked_section(results),
+        representation_section(results), None if folder is None else detection_section(folder),
+        _metrics(results, comparisons), efficiency_section(results), size_section(results), *_significance(results),
+        None if folder is None else cost_section(results, folder), _training(results), asked_section(results),
     ]  # fmt: skip
     sections = [each for each in found if each is not None]
     if not figures:
@@ -120,6 +127,18 @@ def _groups(results: Results) -> Section | None:
 def _metrics(results: Results, comparisons: Sequence[Comparison]) -> Section | None:
     section, rows = metric_section(results, comparisons)
     return section and replace(section, files={"metrics.csv": partial(write_csv, rows=rows)})
+
+
+def _significance(results: Results) -> list[Section]:
+    """Signal and noise on every split, where there is something to compare."""
+    if len(results.ways) < 2 or len(results.seeds) < 2:
+        return []
+    found = [significance_section(results.table, results.metric, split=split) for split in results.splits]
+    several = len(found) > 1
+    return [
+        replace(each, name=f"{each.name}-{at}", title=f"{each.title[:-1]} on {split}?") if several else each
+        for at, (split, each) in enumerate(zip(results.splits, found), 1)
+    ]
 
 
 def _training(results: Results) -> Section | None:

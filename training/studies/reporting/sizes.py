@@ -1,0 +1,67 @@
+"""What a selection of documents is worth in model size: over-scaling and effective size, of a corpus study."""
+
+from __future__ import annotations
+
+import math
+
+from scoring.errors import InputError
+from scoring.reports.section import Cell, Listing, Section
+from training.studies.reporting.results import Results
+from training.studies.sizes import (
+    MEAN,
+    StudyEffectiveSize,
+    StudyOverScaling,
+    study_effective_sizes,
+    study_over_scaling,
+)
+
+KIND = "corpus"
+TOLD = (
+    "Over-scaling: 100 is what the step to the next larger model does on all documents, below 0 the selection harms; "
+    "effective size: the parameters of a model on all documents with the same mean loss. Intervals of 95 % over seeds; "
+    "nothing is extrapolated beyond the sizes that were trained."
+)
+
+
+def size_section(results: Results) -> Section | None:
+    """None for other studies, or where no two sizes were trained on everything."""
+    if results.about.get("kind") != KIND or len(results.models) < 2 or results.metric != "loss":
+        return None
+    try:
+        scaling, sizes = study_over_scaling(results.table), study_effective_sizes(results.table)
+    except InputError as error:
+        return Section("sizes", "Worth in model size", [f"It cannot be told: {error}"])
+    listings = [
+        Listing(
+            ["way", "budget", "model", "next larger", "over-scaling, %"], [_scaled(each) for each in scaling]
+        ),
+        Listing(["way", "budget", "model", "parameters", "effective size"], [_sized(each) for each in sizes]),
+    ]
+    return Section("sizes", "Worth in model size", [TOLD], listings)
+
+
+def _scaled(each: StudyOverScaling) -> list[Cell]:
+    told = [each.way, each.budget, each.model, each.larger]
+    if each.over_seeds is None:
+        return [*told, "the larger model is not better"]
+    over = each.over_seeds
+    return [
+        *told,
+        f"{over.value:+.0f} ({over.low:+.0f} to {over.high:+.0f})" if math.isfinite(over.low) else over.value,
+    ]
+
+
+def _sized(each: StudyEffectiveSize) -> list[Cell]:
+    found = each.by_split.get(MEAN) or next(iter(each.by_split.values()))
+    told: list[Cell] = [each.way, each.budget, each.model, each.N]
+    if found.place != "inside":
+        return [*told, found.place]
+    return [*told, f"{found.size:,.0f} ({_end(found.low)} to {_end(found.high)})"]
+
+
+def _end(size: float) -> str:
+    if math.isnan(size):
+        return "unknown"
+    return (
+        "below the smallest" if size == 0 else f"{size:,.0f}" if math.isfinite(size) else "above the largest"
+    )
