@@ -26,9 +26,10 @@ from training.run import train
 from training.studies.paired import paired_difference
 
 GRIDS: dict[str, tuple[float, ...]] = {
-    "adamw": (1e-3, 3e-3, 1e-2, 3e-2), "sgd": (0.01, 0.03, 0.1, 0.3), "adafactor": (3e-3, 1e-2, 3e-2, 1e-1),
-    "lion": (1e-4, 3e-4, 1e-3, 3e-3), "signum": (1e-4, 3e-4, 1e-3, 3e-3), "shampoo": (0.03, 0.1, 0.3, 1.0),
-    "soap": (1e-3, 3e-3, 1e-2, 3e-2),
+    "adamw": (1e-3, 3e-3, 1e-2, 3e-2, 0.1), "sgd": (0.03, 0.1, 0.3, 1.0, 3.0),
+    "adafactor": (0.01, 0.03, 0.1, 0.3, 1.0), "lion": (1e-3, 3e-3, 0.01, 0.03, 0.1),
+    "signum": (1e-3, 3e-3, 0.01, 0.03, 0.1), "shampoo": (0.1, 0.3, 1.0, 3.0, 10.0),
+    "soap": (1e-3, 3e-3, 1e-2, 3e-2, 0.1),
 }  # fmt: skip
 SCORERS = ("el2n@mean", "aum", "forgetting")
 SEARCH_SEED = 1000
@@ -79,14 +80,14 @@ def agreement(values: dict[str, dict[str, Any]]) -> dict[str, Any]:
         single = across_agreement(scores, name).single
         names = list(scores.architectures)
         pairs = [(a, b) for a in range(len(names)) for b in range(a)]
-        corrected = [float(single.corrected.value[pair]) for pair in pairs]
+        corrected = [float(single.corrected.values[pair]) for pair in pairs]
         found[name] = {
-            "reliability": dict(zip(names, np.diagonal(single.between.value).round(4).tolist())),
+            "reliability": dict(zip(names, np.diagonal(single.between.values).round(4).tolist())),
             "pairs": [
                 {
-                    "optimizers": [names[b], names[a]], "between": float(single.between.value[a, b]),
+                    "optimizers": [names[b], names[a]], "between": float(single.between.values[a, b]),
                     "between_95": [float(single.between.low[a, b]), float(single.between.high[a, b])],
-                    "corrected": float(single.corrected.value[a, b]),
+                    "corrected": float(single.corrected.values[a, b]),
                     "corrected_95": [float(single.corrected.low[a, b]), float(single.corrected.high[a, b])],
                 }
                 for a, b in pairs
