@@ -17,18 +17,17 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from benchmarks.augmentation_redundant import told as outcome_told
 from benchmarks.record import data_file, write_record
 from scoring.examples import Examples
 from scoring.hashing import hash64
 from training.studies.augmentation import Augmentation
-from training.studies.outcomes import Outcome, outcomes
-from training.studies.paired import Difference
+from training.studies.outcomes import outcomes
 from training.studies.running import run_study
 
 LABELLED = 400
@@ -115,32 +114,14 @@ def main() -> None:
     results = {
         "labelled": LABELLED, "sizes": SIZES, "steps": STEPS, "model": MODEL, "draws": arguments.draws,
         "core_seconds": seconds, "pools": {name: _mean([each[name] for each in realised]) for name in POOLS},
-        "accuracy": [_told(each) for each in outcomes(table)],
-        "macro_f1": [_told(each) for each in outcomes(table, "macro_f1")],
+        "accuracy": [outcome_told(each) for each in outcomes(table)],
+        "macro_f1": [outcome_told(each) for each in outcomes(table, "macro_f1")],
     }  # fmt: skip
     write_record("augmentation_hausa", (__doc__ or "").splitlines()[0], results, range(arguments.draws))
 
 
 def _mean(told: list[dict[str, float]]) -> dict[str, float]:
     return {name: float(np.mean([each[name] for each in told])) for name in told[0]}
-
-
-def _told(outcome: Outcome) -> dict[str, Any]:
-    def said(difference: Difference | None) -> dict[str, Any] | None:
-        if difference is None:
-            return None
-        interval = [round(each, 4) for each in (difference.low, difference.high)]
-        return {
-            "mean": round(difference.mean, 4),
-            "interval_95": interval,
-            "verdict": outcome.called(difference),
-        }
-
-    return {
-        "pool": outcome.variant, "way": outcome.way, "budget": outcome.budget, "rows": outcome.rows,
-        "mean": round(outcome.mean, 4), "sd": round(outcome.sd, 4), "against_random": said(outcome.against_random),
-        "against_stratified": said(outcome.against_stratified), "against_labelled_alone": said(outcome.against_all),
-    }  # fmt: skip
 
 
 if __name__ == "__main__":
