@@ -53,6 +53,27 @@ class NoiseCheck:
         return bool(self.planted) and all(low <= each.recovered <= high for each in self.planted)
 
     @property
+    def findable(self) -> bool:
+        """Whether a model's scores can be expected to find the wrong labels.
+
+        It must see planted ones, and where people found more wrong labels than it sees (intervals apart), it
+        has learned them.
+        """
+        if not self.sees:
+            return False
+        return (
+            self.checked_rows < ENOUGH_CHECKED
+            or self.checked is None
+            or self.checked.low <= self._widened.high
+        )
+
+    @property
+    def _widened(self) -> Interval:
+        factors = [1.0, *(each.recovered for each in self.planted)]
+        low, high = self.estimate.low / max(factors), self.estimate.high / min(factors)
+        return Interval(self.estimate.value, low, min(1.0, high), self.estimate.level)
+
+    @property
     def share(self) -> Interval | None:
         """The share of wrong labels to act on: what people found, else the estimate if it can be believed, else None.
 
@@ -63,9 +84,7 @@ class NoiseCheck:
             return self.checked
         if not self.sees:
             return None
-        factors = [1.0, *(each.recovered for each in self.planted)]
-        low, high = self.estimate.low / max(factors), self.estimate.high / min(factors)
-        return Interval(self.estimate.value, low, min(1.0, high), self.estimate.level)
+        return self._widened
 
 
 def noise_check(

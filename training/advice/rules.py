@@ -98,6 +98,9 @@ def wrong_labels(evidence: Evidence, keep: float) -> Finding | None:
     if worst <= MOST_WRONG:
         return Finding("wrong labels", "fine", worst, MOST_WRONG, told)
     if share.low > 0 and (least > MOST_WRONG or share.value / keep > MOST_WRONG):
+        if not noise.findable:
+            told += "; the model sees fewer, so its scores would not find them, and neither end is safe"
+            return Finding("wrong labels", "random is safer", worst, MOST_WRONG, told)
         easy = keep + share.high > 1
         return Finding("wrong labels", "keep easy" if easy else "drop the hardest", worst, MOST_WRONG, told)
     return Finding("wrong labels", "cannot tell", worst, MOST_WRONG, f"{told}, which may be too many or not")

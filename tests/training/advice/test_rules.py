@@ -61,7 +61,10 @@ def test_what_decides(noise, keep, more, expected):
 def test_people_count_more_than_the_estimate():
     """A model that learned the rule behind wrong labels sees none of them; 40 checked rows do."""
     found = check(0.005, 0.001, 0.01, checked=Interval(0.5, 0.35, 0.65, 0.95), checked_rows=40)
-    assert choice(found, 0.5)[0] == "keep easy" and found.share is found.checked
+    assert choice(found, 0.5)[:2] == ("random is safer", "wrong labels") and found.share is found.checked
+    assert not found.findable and "would not find them" in choice(found, 0.5)[2][0].evidence
+    seen = check(0.45, 0.4, 0.5, checked=Interval(0.5, 0.35, 0.65, 0.95), checked_rows=40)
+    assert choice(seen, 0.5)[0] == "keep easy" and choice(seen, 0.3)[0] == "drop the hardest"
     few = check(0.005, 0.001, 0.01, checked=Interval(0.5, 0.2, 0.8, 0.95), checked_rows=10)
     assert few.share.value == 0.005
 
