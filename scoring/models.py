@@ -114,12 +114,17 @@ class Model:
 
     def hash(self) -> str:
         """Hex digest of names, types, shapes and values of all weights and buffers."""
-        state = hashlib.blake2b(digest_size=16)
-        for name, value in sorted(self.module.state_dict().items()):
-            array = value.detach().cpu().contiguous()
-            state.update(f"{name}:{array.dtype}:{tuple(array.shape)};".encode())
-            state.update(array.flatten().view(torch.uint8).numpy())
-        return state.hexdigest()
+        return hash_weights(self.module)
+
+
+def hash_weights(module: torch.nn.Module) -> str:
+    """Hex digest of names, types, shapes and values of all weights and buffers."""
+    state = hashlib.blake2b(digest_size=16)
+    for name, value in sorted(module.state_dict().items()):
+        array = value.detach().cpu().contiguous()
+        state.update(f"{name}:{array.dtype}:{tuple(array.shape)};".encode())
+        state.update(array.flatten().view(torch.uint8).numpy())
+    return state.hexdigest()
 
 
 def build_model(

@@ -40,6 +40,21 @@ class Architecture:
         where = getattr(self.model, "__qualname__", None)
         return f"{self.model.__module__}:{where}" if where else f"{type(self.model).__name__}: {self.model!r}"
 
+    @property
+    def identity(self) -> list[Any]:
+        """What tells it from other models, as JSON: code of the user's own also by its name here, a module by weights.
+
+        Code that is edited where it stands is not noticed.
+        """
+        if isinstance(self.model, str):
+            return [self.model, dict(self.options)]
+        from torch import nn
+
+        from scoring.models import hash_weights
+
+        weights = hash_weights(self.model) if isinstance(self.model, nn.Module) else None
+        return [self.told, dict(self.options), self.name, weights]
+
 
 def read_architectures(models: str | Iterable[str] | Mapping[str, Any]) -> list[Architecture]:
     """The models of a grid, in the order given.
@@ -55,6 +70,10 @@ def read_architectures(models: str | Iterable[str] | Mapping[str, Any]) -> list[
     if isinstance(models, Mapping):
         found = [_of(str(name), each) for name, each in models.items()]
     else:
+        if not isinstance(models, Iterable):
+            raise bad_value(
+                "models", OWNER, models, "models such as linear, or a dictionary of names with models"
+            )
         requests = split_commas(models) if isinstance(models, str) else list(models)
         found = [_of(None, each) for each in requests]
     if not found:

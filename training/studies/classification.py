@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from scoring.checkpoints import RunDirectory
 from scoring.engines.engine import Engine
+from scoring.engines.local import Local
 from scoring.errors import InputError, bad_value
 from scoring.examples import Examples
 from scoring.hashing import digest
@@ -30,8 +31,17 @@ from training.measures.kept import kept_measures
 from training.run import train_one
 from training.settings import DEFAULT_EPOCHS, Settings, read_seeds
 from training.studies.evaluation import evaluate_run, run_rows
-from training.studies.material import LEAKED, Material, apart, identity, load, values_of, without_leaks
-from training.studies.scores import ScoreRequest, make_scores
+from training.studies.material import (
+    LEAKED,
+    Material,
+    apart,
+    check_added,
+    identity,
+    load,
+    values_of,
+    without_leaks,
+)
+from training.studies.scores import ScoreRequest, check_seeds, make_scores
 from training.studies.study import Cell
 from training.studies.study_file import read_fields
 from training.studies.ways import Way, read_ways, settle_ways
@@ -103,8 +113,10 @@ class ClassifierStudy:
     trust_remote_code: bool = False
 
     def __post_init__(self) -> None:
-        if self.epochs is not None and self.steps is not None:
-            raise InputError(f"{OWNER}: give epochs or steps, not both; the regimes follow from either.")
+        Settings.read(OWNER, {"epochs": self.epochs, "steps": self.steps})
+        for name, given in (("regimes", self.regimes), ("groups", self.groups)):
+            if isinstance(given, str):
+                raise bad_value(name, OWNER, given, "a list")
         unknown = [regime for regime in self.regimes if regime not in self.regime_names]
         if unknown or not self.regimes or len(set(self.regimes)) < len(self.regimes):
             raise bad_value("regimes", OWNER, list(self.regimes), f"{', '.join(self.regime_names)}, or both")
@@ -117,6 +129,7 @@ class ClassifierStudy:
         self._settings("steps", 1)
         # Each is read once, and what is wrong with it shows here.
         _ = self.architectures, self.ways, self.budgets, self.score_requests, self.interventions
+        check_seeds(self.score_requests, self.seeds)
 
     @classmethod
     def read(cls, given: Mapping[str, Any], folder: Path) -> Self:
@@ -139,8 +152,8 @@ class ClassifierStudy:
     @cached_property
     def budgets(self) -> list[Budget]:
         """What is kept; all examples are trained on anyway."""
-        given = [self.keep] if isinstance(self.keep, str | int | float | Budget) else list(self.keep)
-        budgets = [parse_budget(each) for each in given]
+        several = isinstance(self.keep, Iterable) and not isinstance(self.keep, str)
+        budgets = [parse_budget(each) for each in (self.keep if several else [self.keep])]
         empty = any(each.count == 0 for each in budgets)
         if not budgets or empty or len({str(each) for each in budgets}) < len(budgets):
             raise bad_value("keep", OWNER, [str(each) for each in budgets], "one or more different budgets")
@@ -159,6 +172,8 @@ class ClassifierStudy:
         """By variant."""
         if not self.variants:
             return {AS_IS: ()}
+        if not isinstance(self.variants, Mapping):
+            raise bad_value("variants", OWNER, self.variants, "lists of interventions, each with a name")
         return {str(name): read_interventions(given) for name, given in self.variants.items()}
 
     def describe(self) -> dict[str, Any]:
@@ -195,13 +210,17 @@ class ClassifierStudy:
 
     @cached_property
     def _key(self) -> str:
-        told = [self.data, self.test, self.interventions, self.leaked, list(self.groups)]
+        told: list[Any] = [self.data, self.test, self.interventions, self.leaked, list(self.groups)]
+        if isinstance(self.test, Examples):
+            told.append([values_of(self.test, name) for name in self.groups])  # not in its fingerprint
         return digest(json.dumps(identity(told)).encode()).hex()
 
     def _read(self) -> Material:
         examples, test, split = apart(load(self.data), self.test)
         examples = without_leaks(examples, test, self.leaked)
         variants = {name: intervene(examples, each) for name, each in self.interventions.items()}
+        if self.leaked != "keep":
+            check_added(variants, test)
         return Material(variants, test, split, {name: values_of(test, name) for name in self.groups})
 
     # The grid.
@@ -217,13 +236,10 @@ class ClassifierStudy:
         self, examples: Examples, out: Path, engine: Engine | None = None, progress: bool = False
     ) -> ScoreTable | None:
         """The scores of some examples, joined; None if there are none. Made where they are not there."""
-        from scoring.engines.local import Local
-
         if isinstance(self.scores, ScoreTable):
             return self.scores
-        runner = Local() if engine is None else engine
         tables = [
-            make_scores(request, examples, out, runner, self.device, progress)
+            make_scores(request, examples, out, engine or Local(), self.device, progress)
             for request in self.score_requests
         ]
         joined = None
@@ -248,16 +264,6 @@ class ClassifierStudy:
         settings = self._settings(regime, rows)
         return f"{settings.steps} steps" if regime == "steps" else f"{settings.epochs} epochs"
 
-    @cached_property
-    def _planted(self) -> dict[str, str]:
-        """Which rows are planted, by variant: what is said of the kept ones depends on it."""
-        return {
-            name: digest(
-                *sorted(str(each).encode() for each in variant.examples.ids[variant.planted_N].tolist())
-            ).hex()
-            for name, variant in self.material().variants.items()
-        }
-
     def cells(self, out: Path) -> list[Cell]:
         """See ``Study``."""
         raise NotImplementedError
@@ -275,12 +281,15 @@ class ClassifierStudy:
     ) -> Cell:
         """A cell that trains on the rows of a job; ``of`` is how many examples there were to choose from."""
         test = self.material().test
-        at_all = job.subset is None and len(job.rows) == of
-        settings = self._settings("steps" if at_all and "steps" in self.regimes else regime, of)
+        settings = self._settings(regime, of)
+        same = self._settings("steps", of)
+        # On all examples both are one training, unless the steps asked for are no whole epochs.
+        if job.subset is None and len(job.rows) == of and settings.total_steps(of) == same.steps:
+            settings = same if "steps" in self.regimes else settings
         request = {
             "data": job.examples.fingerprint, "subset": job.subset and job.subset["hash"], "test": test.fingerprint,
-            "groups": list(self.groups), "planted": self._planted[task.get("data", variant)],
-            "model": [architecture.told, dict(architecture.options)],
+            "groups": self.material().grouped, "planted": self.material().planted[task.get("data", variant)],
+            "model": architecture.identity,
             "settings": settings.to_json(), "seed": seed, **task.get("identity", {}),
         }  # fmt: skip
         told = {

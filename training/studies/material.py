@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from scoring.errors import InputError, bad_value, name_some, unknown_name
 from scoring.examples import Examples
+from scoring.hashing import combine, fingerprint, hash_ids
 from training.cell_data import DataRequest
 from training.interventions.intervention import Intervened
 from training.job import make_job
@@ -27,6 +29,22 @@ class Material:
     split: str
     """What the test examples are called in tables."""
     groups: Mapping[str, Sequence[str]]
+
+    @cached_property
+    def grouped(self) -> dict[str, str]:
+        """By column, a digest of which test example is in which group: the test data's fingerprint does not tell."""
+        return {
+            name: fingerprint(combine(hash_ids(self.test.ids), hash_ids(list(values))))
+            for name, values in self.groups.items()
+        }
+
+    @cached_property
+    def planted(self) -> dict[str, str]:
+        """By variant, a digest of which rows are planted: what is said of the kept ones depends on it."""
+        return {
+            name: fingerprint(hash_ids(each.examples.ids[each.planted_N]))
+            for name, each in self.variants.items()
+        }
 
 
 def load(data: Examples | DataRequest) -> Examples:
@@ -77,6 +95,20 @@ def without_leaks(examples: Examples, test: Examples, leaked: str, what: str = "
         f"{OWNER}: {int(leaks.sum()):,} of {len(examples):,} {what} have an input that is in the test data too: "
         f"{name_some(examples.ids[leaks].tolist())}; leaked: drop leaves them out, leaked: keep keeps them."
     )
+
+
+def check_added(variants: Mapping[str, Intervened], test: Examples) -> None:
+    """Refuse variants that add rows from elsewhere whose input is a test example's."""
+    tested = test.content_hashes(np.arange(len(test)))
+    for name, each in variants.items():
+        assert each.origin_N is not None
+        added = np.flatnonzero(each.origin_N < 0)
+        leaks = added[np.isin(each.examples.content_hashes(added), tested)]
+        if len(leaks):
+            raise InputError(
+                f"{OWNER}: variant {name} adds {len(leaks):,} rows whose input is in the test data too: "
+                f"{name_some(each.examples.ids[leaks].tolist())}; take other data, or leaked: keep keeps them."
+            )
 
 
 def values_of(examples: Examples, column: str) -> list[str]:

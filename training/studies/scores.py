@@ -76,6 +76,15 @@ class ScoreRequest:
         return cls(**given)
 
 
+def check_seeds(requests: Sequence[ScoreRequest], judged: Sequence[int]) -> None:
+    """Refuse seeds that score and are judged: such a run would train on what its own initial weights chose."""
+    shared = sorted({seed for each in requests if each.model for seed in each.seeds} & set(judged))
+    if shared:
+        raise InputError(
+            f"{OWNER}: seeds of scores must not be seeds of the study, and both have {', '.join(map(str, shared))}."
+        )
+
+
 def make_scores(
     request: ScoreRequest, examples: Examples, out: Path, engine: Engine, device: str, progress: bool
 ) -> ScoreTable:

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 
 from scoring.engines.local import Local
 from scoring.engines.slices import Slice
+from scoring.errors import InputError
 from scoring.examples import Examples
 from scoring.table import ScoreTable
 from selection.budget import parse_budget
@@ -31,10 +33,11 @@ def data():
 
 
 def asked(data, **changes):
-    options = {"scores": SCORES, "select": "hardest by el2n@mean", "keep": "50%", "epochs": 1, "seeds": [0]}
-    return Pruning(
-        data=data[0], test=data[1], train_settings=RECIPE, regimes=["steps"], **{**options, **changes}
-    )
+    options = {
+        "scores": SCORES, "select": "hardest by el2n@mean", "keep": "50%", "epochs": 1, "seeds": [0],
+        "regimes": ["steps"],
+    }  # fmt: skip
+    return Pruning(data=data[0], test=data[1], train_settings=RECIPE, **{**options, **changes})
 
 
 def test_a_slice_waits_for_the_scores_of_its_own_request(data, tmp_path, monkeypatch):
@@ -79,3 +82,72 @@ def test_embeddings_in_a_file_are_told_by_what_they_hold(data, tmp_path):
     one, two = rng.normal(size=(2, 40, 3)).astype(np.float32)
     assert chosen(one) != chosen(two)
     assert chosen(one) == chosen(one)
+
+
+def test_modules_that_print_alike_are_different_models(data, tmp_path):
+    modules = {
+        "one": torch.nn.Sequential(torch.nn.Linear(2, 3)),
+        "two": torch.nn.Sequential(torch.nn.Linear(2, 3)),
+    }
+    cells = asked(data, models=modules, select="random").cells(tmp_path)
+    assert len({cell.run for cell in cells if cell.columns["way"] == "all"}) == 2
+    functions = {name: (lambda examples: torch.nn.Linear(2, 3)) for name in ("one", "two")}
+    cells = asked(data, models=functions, select="random").cells(tmp_path)
+    assert len({cell.run for cell in cells if cell.columns["way"] == "all"}) == 2, "two functions of one name"
+
+
+def test_other_groups_of_the_same_test_examples_are_judged_again(data, tmp_path):
+    train, test = data
+    features, labels = test.features(np.arange(20)), test.labels
+
+    def table(groups):
+        told = Examples.load(
+            {"features": features, "label": labels, "id": np.arange(40, 60), "group": groups}, id="id"
+        )
+        found = run_study(asked((train, told), select="random", groups=["group"]), tmp_path)
+        return {
+            row["group"]: row["value"]
+            for row in found.to_pylist()
+            if (row["way"], row["metric"]) == ("all", "accuracy") and row["group"].startswith("group:")
+        }
+
+    assert table(["a", "b"] * 10).keys() == {"group:a", "group:b"}
+    assert table(["c"] * 20).keys() == {"group:c"}
+
+
+def test_epochs_of_all_examples_are_epochs_where_steps_are_no_whole_epochs(data, tmp_path):
+    """40 rows are 3 updates of 16: four updates are 1 epoch, and 3 of them would be all that the others get."""
+    study = asked(data, epochs=None, steps=4, select="random", regimes=["steps", "epochs"])
+    table = run_study(study, tmp_path).to_pylist()
+    lengths = {(row["way"], row["regime"]): (row["steps"], row["epochs"]) for row in table}
+    assert lengths["all", "1 epochs"] == (3, 1.0) and lengths["random", "1 epochs"][1] == 1.0
+    assert lengths["all", "4 steps"][0] == lengths["random", "4 steps"][0] == 4
+
+
+def test_scoring_seeds_are_not_judged(data):
+    with pytest.raises(InputError, match="seeds of scores must not be seeds of the study, and both have 9"):
+        asked(data, seeds=[8, 9])
+
+
+def test_rows_from_elsewhere_must_not_be_test_examples(data, tmp_path):
+    variants = {"mixed": [{"off_domain": {"data": data[1], "count": 5}}]}
+    for leaked in ("error", "drop"):
+        with pytest.raises(InputError, match="variant mixed adds 5 rows whose input is in the test data too"):
+            asked(data, variants=variants, select="random", leaked=leaked).cells(tmp_path)
+    assert asked(data, variants=variants, select="random", leaked="keep").cells(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"epochs": 0}, "epochs must be a whole number of at least 1"),
+        ({"epochs": None, "steps": 0}, "steps must be a whole number of at least 1"),
+        ({"groups": "column"}, "groups must be a list"),
+        ({"variants": ["clean"]}, "variants must be lists of interventions, each with a name"),
+        ({"models": 3}, "models must be"),
+        ({"keep": None}, "keep must be"),
+    ],
+)  # fmt: skip
+def test_wrong_keys_are_one_sentence(data, wrong, said):
+    with pytest.raises(InputError, match=said):
+        asked(data, **wrong)
