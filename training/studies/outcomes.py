@@ -14,7 +14,7 @@ from scoring.errors import InputError, unknown_name
 from training.studies.paired import Difference, Verdict, paired_difference
 from training.studies.ways import ALL, PLAIN_RANDOM, STRATIFIED_RANDOM
 
-LOWER_IS_BETTER = ("loss", "ece", "brier", "error", "perplexity")
+LOWER_IS_BETTER = ("loss", "ece", "brier", "error", "perplexity", "wrong")
 FEWEST = 3
 """Seeds that a verdict needs."""
 

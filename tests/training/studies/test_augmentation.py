@@ -16,7 +16,7 @@ from tests.references.augmentation_slow import highest_slow, passing_slow
 from training.studies.augmentation import Augmentation
 from training.studies.labeller import Labeller, pool_probabilities
 from training.studies.labelling import Labelling, passing
-from training.studies.outcomes import outcomes
+from training.studies.outcomes import higher_is_better, outcomes
 from training.studies.running import run_study
 from training.studies.study_file import read_study
 
@@ -103,6 +103,7 @@ def test_the_table_tells_wrong_labels_and_classes_of_what_was_added(finished):
     assert ("open", "all", None) not in wrong
     assert wrong["open", "whole pool", "100%"].mean == told["open"]["wrong"]
     assert wrong["gated", "whole pool", "100%"].mean == told["gated"]["wrong_behind_gate"]
+    assert not higher_is_better("wrong")
     share = outcomes(table, "representation", split="train", group="class:a")
     whole = next(each for each in share if (each.variant, each.way) == ("open", "whole pool"))
     assert whole.mean == 0
