@@ -131,9 +131,12 @@ def test_effects_seeds_and_edges():
     assert power_of(detectable_difference(0.01, 5), 0.01, 5) == pytest.approx(0.8)
     assert seeds_needed(0.01, 0.01) == 10  # Cohen's d 1, two-sided 5 %, power .8: the tables say 10 pairs
     assert (
-        seeds_needed(0.0, 0.01) is None and seeds_needed(0.01, 0.0) == 2 and seeds_needed(1e-9, 1.0) is None
+        seeds_needed(0.0, 0.01) is None and seeds_needed(0.01, 0.0) == 3 and seeds_needed(1e-9, 1.0) is None
     )
     assert detectable_difference(0.01, 1) == np.inf and detectable_difference(0.0, 3) == 0.0
+    # Two seeds give no verdict (outcomes), so they call nothing here either.
+    assert detectable_difference(0.01, 2) == np.inf and seeds_needed(1.0, 0.001) == 3
+    assert seeds_needed(float("nan"), 1.0) is None and power_of(1.0, 0.001, 2) == 0.0
     assert power_of(1.0, 1.0, 1) == 0.0 and power_of(0.0, 0.0, 3) == 0.0
     with pytest.raises(InputError, match="power must be between"):
         seeds_needed(1.0, 1.0, power=1.0)

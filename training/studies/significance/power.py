@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from scoring.errors import bad_value
+from training.studies.outcomes import FEWEST
 
 POWER = 0.8
 MOST_SEEDS = 10_000
@@ -14,11 +15,11 @@ def power_of(effect: float, sd: float, seeds: int, level: float = 0.95) -> float
     """Chance that the paired t interval of S seeds excludes zero, for a true difference ``effect`` with spread ``sd``.
 
     P(|T| > t) of the noncentral t with S - 1 degrees of freedom and noncentrality effect sqrt(S) / sd (Cohen
-    1988, chapter 2, for matched pairs). One seed calls nothing.
+    1988, chapter 2, for matched pairs). Fewer than 3 seeds call nothing, as in ``outcomes``.
     """
     from scipy.special import nctdtr, stdtrit
 
-    if seeds < 2:
+    if seeds < FEWEST:
         return 0.0
     if sd == 0:
         return float(effect != 0)
@@ -30,9 +31,9 @@ def power_of(effect: float, sd: float, seeds: int, level: float = 0.95) -> float
 
 
 def detectable_difference(sd: float, seeds: int, power: float = POWER, level: float = 0.95) -> float:
-    """The smallest true difference that S seeds call with this power; infinite with one seed, 0 without spread."""
+    """The smallest true difference that S seeds call with this power; infinite with fewer than 3, 0 without spread."""
     _checked(sd, power)
-    if seeds < 2 or math.isnan(sd):
+    if seeds < FEWEST or math.isnan(sd):
         return math.inf
     if sd == 0:
         return 0.0
@@ -46,11 +47,11 @@ def detectable_difference(sd: float, seeds: int, power: float = POWER, level: fl
 
 
 def seeds_needed(effect: float, sd: float, power: float = POWER, level: float = 0.95) -> int | None:
-    """The fewest seeds that call a true difference with this power; None for no effect, or above 10,000."""
+    """The fewest seeds that call a true difference with this power, at least 3; None for no effect, or above 10,000."""
     _checked(sd, power)
-    if effect == 0 or math.isnan(sd) or power_of(effect, sd, MOST_SEEDS, level) < power:
+    if effect == 0 or math.isnan(effect) or math.isnan(sd) or power_of(effect, sd, MOST_SEEDS, level) < power:
         return None
-    low, high = 1, 2
+    low, high = FEWEST - 1, FEWEST
     while power_of(effect, sd, high, level) < power:
         low, high = high, high * 2
     while high - low > 1:
