@@ -19,7 +19,7 @@ from training.advice.data_size import DataSize
 from training.advice.noise_check import NoiseCheck, noise_check
 from training.advice.rules import IMBALANCED, RELIABLE, RULES, SMALLEST_CLASS, Choice, Evidence, decide
 from training.advice.score_trust import score_trust
-from training.advice.small_study import DEFAULT_SCORE, write_small_study
+from training.advice.small_study import DEFAULT_SCORE, check_place, write_small_study
 from training.architectures import read_architectures
 from training.cell_data import DataRequest
 
@@ -81,10 +81,15 @@ def advise(
         raise InputError(
             "advise: study_out needs data and model that a file can name: a DataRequest, and a model as text."
         )
+    if study_out is not None:
+        check_place(study_out)
+        if isinstance(scores, ScoreTable):
+            raise InputError("advise: scores must be the path of a table where a study is written.")
     architecture = _one(model, "model")
     shares = [_share(each, len(examples)) for each in keep]
     if not shares or len(set(shares)) < len(shares):
         raise bad_value("keep", OWNER, list(keep), "one or more different shares")
+    trust = None if scores is None else score_trust(scores, examples, RELIABLE, by)
     if noise is True:
         noise = noise_check(
             examples, _one(cheap, "cheap"), out=out, folds=folds, seeds=seeds, planted=planted, checked=checked,
@@ -94,7 +99,6 @@ def advise(
     if parameters is None:
         parameters = build_model(architecture.model, examples, options=architecture.options).num_parameters
     size = DataSize(len(examples), parameters, np.bincount(examples.labels, minlength=examples.num_classes))
-    trust = None if scores is None else score_trust(scores, examples, RELIABLE, by)
     evidence = Evidence(found, size, trust, examples.label_names, examples.labels)
     column = DEFAULT_SCORE if trust is None else trust.name
     balanced = size.ratio < IMBALANCED
@@ -117,7 +121,7 @@ def advise(
             way for each in recommendations if (way := dict(each.way)) not in ways and way["take"] != "random"
         ]
         ways = [way for at, way in enumerate(ways) if way not in ways[:at]]
-        table = str(scores) if isinstance(scores, str | Path) else None
+        table = None if scores is None else str(scores)
         written = write_small_study(
             study_out, data, test, model, ways, shares, scores=table, epochs=epochs, train=train
         )
@@ -162,6 +166,6 @@ def _one(model: Any, name: str) -> Any:
 def _share(keep: float | str | Budget, rows: int) -> float:
     budget = parse_budget(keep)
     share = float(budget.fraction) if budget.fraction is not None else (budget.count or 0) / rows
-    if budget.unit != "rows" or not 0 < share <= 1:
-        raise bad_value("keep", OWNER, str(budget), "a share of the rows above 0 and up to 1")
+    if budget.unit != "rows" or not 0 < share < 1:
+        raise bad_value("keep", OWNER, str(budget), "a share of the rows above 0 and below 1")
     return share

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from scoring.compare.predictions.predicting import predictions_of_runs
-from scoring.errors import InputError, unknown_name
+from scoring.errors import InputError, name_some, unknown_name
 from scoring.examples import Examples
 from training.advice.confident_joint import Floats
 from training.advice.noise_share import noise_share
@@ -138,9 +138,33 @@ def noise_check(
 
 
 def checked_labels(examples: Examples, column: str) -> Mapping[int, str]:
-    """Row -> the class that a person gave it, of the rows where there is one."""
+    """Row -> the class that a person gave it, of the rows where there is one.
+
+    Numbers are classes by their digits, or by position where no class is called so: a column of whole numbers with
+    gaps is often read as one of fractions. A class that no label has is a wrong label like any other.
+
+    Raises:
+        InputError: A column that is not there, or of whose values none is a class.
+    """
     if column not in examples.columns:
         raise unknown_name("checked", OWNER, column, examples.columns)
     read = examples.table.read(column, examples.table_rows(np.arange(len(examples))))
     values = read.tolist() if isinstance(read, np.ndarray) else read.to_pylist()
-    return {row: str(value) for row, value in enumerate(values) if value is not None and value == value}
+    found = {
+        row: _class_of(value, examples.label_names)
+        for row, value in enumerate(values)
+        if value is not None and value == value and value != ""
+    }
+    if found and not set(found.values()) & set(examples.label_names):
+        raise InputError(
+            f"{OWNER}: checked column {column!r} must hold classes such as {name_some(examples.label_names)}, got "
+            f"{name_some(dict.fromkeys(found.values()))}."
+        )
+    return found
+
+
+def _class_of(value: Any, names: Sequence[str]) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        return str(value)
+    told, at = str(int(value)), int(value)
+    return names[at] if told not in names and 0 <= at < len(names) else told

@@ -7,8 +7,11 @@ from scoring.errors import InputError
 from scoring.examples import Examples
 from scoring.table import ScoreTable
 from training.advice.advise import advise
+from training.advice.noise_check import NoiseCheck, checked_labels
+from training.advice.planted_flips import PlantedCheck
 from training.cell_data import DataRequest
 from training.interventions.noisy_labels import flip_labels
+from training.laws.uncertainty.interval import Interval
 from training.studies.pruning import Pruning
 from training.studies.study_file import read_study
 
@@ -61,7 +64,40 @@ def test_the_study_that_is_written_can_be_read(tmp_path):
     assert len(study.seeds) == 3 and study.architectures[0].options == {"hidden": [16]}
 
 
+def test_the_study_has_no_share_that_a_way_of_it_cannot_keep(tmp_path):
+    """Without the hardest 13 % no 90 % are left: the advice is given, and the study is of the other shares."""
+    planted = (PlantedCheck(0.1, 0.21, 0.1, 0.1, 0.8, 0.01),)
+    noise = NoiseCheck("linear", 0.9, Interval(0.11, 0.09, 0.13, 0.95), planted)
+    file = tmp_path / "s.yaml"
+    found = advise(DataRequest("digits"), keep=["90%", "87%", "50%"], noise=noise, study_out=file)
+    assert [each.choice for each in found.recommendations] == [
+        "keep easy",
+        "drop the hardest",
+        "drop the hardest",
+    ]
+    study = read_study(file)
+    assert isinstance(study, Pruning) and [str(each) for each in study.budgets] == ["87%", "50%"]
+    assert "90%" in file.read_text().partition("kind:")[0]
+    advise(DataRequest("digits"), keep=["95%", "90%"], noise=noise, study_out=file)
+    study = read_study(file)
+    assert isinstance(study, Pruning) and [str(each) for each in study.budgets] == ["95%", "90%"]
+
+
+def test_what_is_wrong_shows_before_anything_is_trained(blobs, tmp_path, monkeypatch):
+    monkeypatch.setattr("training.advice.advise.noise_check", lambda *_, **__: pytest.fail("trained"))
+    digits = DataRequest("digits")
+    with pytest.raises(InputError, match=r"must end in \.yaml"):
+        advise(digits, study_out=tmp_path / "s.txt")
+    with pytest.raises(InputError, match="scores must be the path"):
+        table = ScoreTable.from_columns(np.arange(3), {"a": np.arange(3.0)}, "hard")
+        advise(digits, scores=table, study_out=tmp_path / "s.yaml")
+    with pytest.raises(InputError, match="scores must be of all examples"):
+        advise(blobs, scores=ScoreTable.from_columns(blobs.ids[:9], {"a": np.arange(9.0)}, "hard"))
+
+
 def test_bad_requests(blobs, tmp_path):
+    with pytest.raises(InputError, match="above 0 and below 1, got '100%'"):
+        advise(blobs, "linear", keep=["100%"], noise=False)
     with pytest.raises(InputError, match="study_out needs data and model"):
         advise(blobs, "linear", noise=False, study_out=tmp_path / "s.yaml")
     with pytest.raises(InputError, match="a share of the rows"):
@@ -74,6 +110,28 @@ def test_bad_requests(blobs, tmp_path):
         advise(blobs, "linear", checked="persn", **FAST)
     with pytest.raises(InputError, match=r"must end in \.yaml"):
         advise(DataRequest("digits"), "linear", noise=False, study_out=tmp_path / "s.txt")
+
+
+@pytest.mark.parametrize("form", ["numbers", "texts", "positions"])
+def test_people_give_classes_as_labels_are_given(form):
+    """Whole numbers with gaps are read as 2.0; they are the class 2, or the third one where classes have names."""
+    labels = np.arange(40) % 3
+    seen = [float(each) if row < 30 else None for row, each in enumerate(labels)]
+    seen[0] = 2.0  # a wrong label
+    data = {"features": np.eye(40, 3, dtype=np.float32), "label": labels, "id": np.arange(40), "person": seen}
+    if form == "texts":
+        data |= {
+            "label": labels.astype(str),
+            "person": ["" if each is None else f"{each:.0f}" for each in seen],
+        }
+    names = ["red", "green", "blue"] if form == "positions" else None
+    examples = Examples.load(data, label_names=names)
+    found = checked_labels(examples, "person")
+    assert sorted(found) == list(range(30))
+    assert [row for row, name in found.items() if examples.label_names[examples.labels[row]] != name] == [0]
+    data["person"] = ["yes" if each else None for each in seen]
+    with pytest.raises(InputError, match=r"must hold classes such as .*, got 'yes'"):
+        checked_labels(Examples.load(data, label_names=names), "person")
 
 
 @pytest.mark.slow
