@@ -1,4 +1,4 @@
-"""Claim: behind a gate, uncertain rows of a redundant pool lower the error more than random ones; without, they do not.
+"""Claim: behind a gate, uncertain rows of a redundant pool lower the error more than random rows of the same number.
 
 Sabbineni, Anand & Minakova 2023 made small, on the digits of scikit-learn. Six classes are easy (20 labelled rows each)
 and four are not (4 each). The pool of 1,320 rows repeats the easy ones, 60 near-copies of each of their 3 most central
@@ -6,6 +6,9 @@ rows, and has 60 different rows of every other class. 80 rows are added, by the 
 a model that trained on the labelled rows, against random and class-stratified random parts. Four pools: weak labels of
 which exactly 20 % are wrong (uniformly), with a gate (the model agrees) and without; the model's own labels, with a
 gate (probability 0.5) and without. Equal steps; the intervals are over draws of all rows, test set (597) included.
+
+Without a gate EL2N looks for wrong labels and finds them. Entropy does not see labels: its gain survives wrong ones
+that lie anywhere, and is gone where labels are wrong as a model's own are, where it is uncertain.
 """
 
 from __future__ import annotations
