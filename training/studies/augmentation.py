@@ -102,6 +102,8 @@ class Augmentation(ClassifierStudy):
             raise bad_value("embeddings", OWNER, "an array", "a file or folder with the ids of the pool")
         if any(budget.unit != "rows" for budget in self.budgets):
             raise bad_value("keep", OWNER, [str(each) for each in self.budgets], "in rows")
+        if shared := set(self.labelled_by.seeds) & set(self.seeds):
+            raise bad_value("seeds of labeller", OWNER, sorted(shared), "other than those of the study")
 
     # What was asked for, in settled form.
 
@@ -256,9 +258,9 @@ class Augmentation(ClassifierStudy):
                         elif keep is not None:
                             path = _everything(out, gated)
                         task: dict[str, Any] = {"data": variant, "pool": name, "added": path}
-                        job, wrong = self._job(out, task)
-                        if self.truth is not None and path is not None:
-                            task["identity"] = {"wrong": wrong}
+                        job = self._job(out, task)
+                        if path is not None:
+                            task["identity"] = {"offered": found.offered(material.pool.ids)}
                         added = len(job.rows) - len(data.examples)
                         for model in self.architectures:
                             for regime in self.regimes:
@@ -292,12 +294,12 @@ class Augmentation(ClassifierStudy):
 
     # One cell.
 
-    def _job(self, out: Path, task: Mapping[str, Any]) -> tuple[Job, float | None]:
-        """The labelled data with what is added, and the share of wrong labels in that."""
+    def _job(self, out: Path, task: Mapping[str, Any]) -> Job:
+        """The labelled data with what is added."""
         material = self.material()
         labelled = material.variants[task["data"]].examples
         if task["added"] is None:
-            return make_job(labelled, material.test, None, False), None
+            return make_job(labelled, material.test, None, False)
         found, added = self.labelled_pool(task["data"], task["pool"], out), Subset.read(out / task["added"])
         rows = np.sort(material.pool.rows_of(added.ids))
         both = labelled.append(material.pool.take(rows), found.labels_P[rows])
@@ -306,12 +308,11 @@ class Augmentation(ClassifierStudy):
         if np.ptp(weights_K) > 0:
             weights = np.concatenate([np.ones(len(labelled)), weights_K / weights_K.mean()])
             weighted = Subset.from_ids(both.ids, weights)
-        wrong = None if found.wrong_P is None else float(found.wrong_P[rows].mean())
-        return make_job(both, material.test, weighted, False), wrong
+        return make_job(both, material.test, weighted, False)
 
     def job_of(self, out: Path, task: Mapping[str, Any]) -> tuple[Job, BoolArray]:
         """See ``ClassifierStudy``; planted are the rows that an intervention changed in the labelled data."""
-        job, _ = self._job(out, task)
+        job = self._job(out, task)
         planted_N = np.zeros(len(job.examples), dtype=bool)
         data = self.material().variants[task["data"]]
         planted_N[: len(data.examples)] = data.planted_N

@@ -25,6 +25,7 @@ from scoring.table import ScoreTable
 from training.architectures import Architecture, read_architectures
 from training.cells import train_cells
 from training.settings import read_seeds
+from training.studies.material import identity
 from training.studies.scores import SCORES, SCORING_SEED, ScoreRequest, cost_of
 
 OWNER = "study"
@@ -57,9 +58,7 @@ class Labeller:
         if given is None or isinstance(given, str | Architecture):
             given = {} if given is None else {"model": given}
         if not isinstance(given, Mapping):
-            raise bad_value(
-                NAME, OWNER, given, "a model, or {model: linear, seeds: [0, 1], train: {epochs: 5}}"
-            )
+            raise bad_value(NAME, OWNER, given, "a model, or {model: linear, train: {epochs: 5}}")
         names = [each.name for each in fields(cls)]
         for name in given:
             if name not in names:
@@ -74,8 +73,7 @@ class Labeller:
     @property
     def told(self) -> list[Any]:
         """All that its runs depend on beside the data, as JSON."""
-        model = self.architecture
-        return [model.told, dict(model.options), list(self.seeds), dict(self.train)]
+        return [*self.architecture.identity, list(self.seeds), dict(self.train)]
 
     def runs(
         self,
@@ -155,7 +153,7 @@ def pool_scores(
     about = [
         None if alone else [labeller.told, labelled.fingerprint],
         str(request.scorers),
-        dict(request.options),
+        identity(request.options),
     ]
     content = json.dumps([about, pool.fingerprint], sort_keys=True, default=str).encode()
     path = out / SCORES / f"{digest(content, size=8).hex()}.parquet"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from pyarrow import parquet
 from scoring.errors import InputError, name_some, unknown_name
 from scoring.examples import Examples
 from scoring.files import atomic_file
-from scoring.hashing import digest
+from scoring.hashing import Ids, combine, digest, fingerprint, hash_ids
 from training.studies.labelling import GIVEN, Labelling, passing
 
 OWNER = "study"
@@ -35,6 +35,12 @@ class LabelledPool:
     passes_P: BoolArray
     wrong_P: BoolArray | None
     """Where the label is not the true one; None where the truth is not known."""
+
+    def offered(self, ids: Ids) -> str:
+        """A digest of what is behind the gate, which is what the added rows are measured against."""
+        wrong_P = np.zeros(len(ids), dtype=bool) if self.wrong_P is None else self.wrong_P
+        about_P = (4 * self.labels_P + 2 * wrong_P + (self.wrong_P is not None)).astype(np.uint64)
+        return fingerprint(combine(hash_ids(ids[self.passes_P]), about_P[self.passes_P]))
 
     def realised(self) -> dict[str, Any]:
         """How many rows there are and pass the gate, and the share of wrong labels before and behind it."""
@@ -62,7 +68,7 @@ def label_pool(
         told: What the probabilities depend on.
         probabilities: Gives them, (P, C); called only where they are needed and the file is not there.
     """
-    content = json.dumps([labelling.told, pool.fingerprint, *told], sort_keys=True, default=str).encode()
+    content = json.dumps([asdict(labelling), pool.fingerprint, *told], sort_keys=True, default=str).encode()
     path = out / POOLS / f"{digest(content, size=8).hex()}.parquet"
     given_P = given_labels(pool, labelled.label_names) if labelling.labels == GIVEN else None
     if not path.is_file():

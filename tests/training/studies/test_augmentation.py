@@ -14,10 +14,11 @@ from scoring.table import ScoreTable
 from selection.subset import Subset
 from tests.references.augmentation_slow import highest_slow, passing_slow
 from training.studies.augmentation import Augmentation
-from training.studies.labeller import Labeller, pool_probabilities
+from training.studies.labeller import Labeller, pool_probabilities, pool_scores
 from training.studies.labelling import Labelling, passing
 from training.studies.outcomes import higher_is_better, outcomes
 from training.studies.running import run_study
+from training.studies.scores import ScoreRequest
 from training.studies.study_file import read_study
 
 CENTRES = np.array([[0, 3], [3, -2], [-3, -2]])
@@ -90,6 +91,50 @@ def test_every_way_adds_exactly_as_many_rows_and_updates_are_equal(finished):
     ] == ways
     # The labelled data alone are one run, whatever the pool and the regime.
     assert len({row["run"] for row in table.to_pylist() if row["way"] == "all"}) == 1
+
+
+def test_equal_additions_behind_two_gates_are_measured_against_their_own(tmp_path):
+    asked = study(
+        pools={"open": {}, "gated": {"confidence": 0.6}, "unknown": {"confidence": 0.6}},
+        select=["lowest by entropy"], keep=[5], scores={"scorers": "entropy"}, seeds=[0], labeller={"seeds": [7]},
+    )  # fmt: skip
+    cells = [each for each in prepared(asked, tmp_path) if each.columns["way"] == "lowest by entropy"]
+    opened, gated, same = cells
+    added = [Subset.read(tmp_path / each.task["added"]).ids.tolist() for each in cells]
+    assert sorted(added[0]) == sorted(added[1])
+    assert gated.run == same.run != opened.run
+    measured = []
+    for each in (opened, gated):
+        job, planted_N = asked.job_of(tmp_path, each.task)
+        measured.append(asked.train_measures(tmp_path, each.task, job, planted_N))
+    assert measured[0] != measured[1]
+
+
+def test_labellers_of_other_weights_are_told_apart():
+    from torch import nn
+
+    first, second = nn.Linear(2, 3), nn.Linear(2, 3)
+    assert Labeller(model=first).told == Labeller(model=first).told != Labeller(model=second).told
+
+
+def test_gates_are_told_apart_to_the_last_digit(tmp_path):
+    asked = study(
+        pools={"one": {"confidence": 1.0}, "nearly": {"confidence": 1 - 1e-9}}, labeller={"seeds": [7]}
+    )
+    for name in asked.labellings:
+        asked.labelled_pool("as is", name, tmp_path)
+    assert len(list((tmp_path / "pools").iterdir())) == 2
+
+
+def test_scores_against_another_target_of_the_same_name_are_made_again(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr("training.studies.labeller.score", lambda *_, out, **__: made.append(out))
+    for target in (load(0, 20), load(20, 40)):
+        pool_scores(
+            ScoreRequest(scorers="density", options={"target": target}), study().labelled_by, load(0, 40),
+            load(100, 240), tmp_path, None, "cpu", False, False,
+        )  # fmt: skip
+    assert len(set(made)) == 2
 
 
 def test_the_table_tells_wrong_labels_and_classes_of_what_was_added(finished):
@@ -280,6 +325,7 @@ def test_a_study_file_from_end_to_end(tmp_path):
         ({"keep": ["10 tokens"]}, "in rows"),
         ({"truth": "gold"}, "gold"),
         ({"labeller": {"seed": [1]}}, "seed"),
+        ({"labeller": {"seeds": [1, 7]}}, r"other than those of the study, got \[1\]"),
         ({"pools": {"gated": {"confidences": 0.9}}}, "confidence"),
         ({"scores": {"scorers": "el2n", "model": "linear", "folds": 3}}, "need no folds"),
         ({"select": ["hardest by el2m"]}, "el2n"),
