@@ -11,12 +11,13 @@ import pytest
 from scipy import stats
 
 from scoring.errors import InputError
-from training.studies.paired import Difference
+from training.studies.paired import Difference, paired_difference
 from training.studies.reporting.cautions import cautions
 from training.studies.reporting.comparisons import compare_with_random, count, holm, interval_of_mean, p_value
 from training.studies.reporting.regimes import disagreements
 from training.studies.reporting.report import study_tables, summarise, write_report
 from training.studies.reporting.results import Results
+from training.studies.reporting.sizes import size_section
 from training.studies.table import SCHEMA, write_table
 
 WAYS = ("hardest by el2n", "easiest by el2n")
@@ -135,12 +136,54 @@ def test_of_a_loss_the_lower_is_better():
     assert found == {"hardest by el2n": "better", "easiest by el2n": "cannot tell"}
 
 
+def test_reports_of_what_was_added_speak_of_it_and_give_no_sigma(tmp_path):
+    rng = np.random.default_rng(2)
+    rows = [{**row, "study": "augmentation"} for row in rows_of(lambda *_: rng.random())]
+    rows += grouped(rows, ("b", "c"), "test", "accuracy", lambda *_: rng.random())
+    chosen = [row for row in rows if row["way"] != "all"]
+    rows += grouped(
+        chosen, ("b", "c"), "train", "representation", lambda row, name: -1.0 if name == "b" else 1.0
+    )
+    written(tmp_path, rows, {"kind": "augmentation"}, figures=False)
+    told = (tmp_path / "report.md").read_text()
+    assert "nothing was added of some class" in told and "what was added against its share" in told
+    assert "nothing was kept" not in told and "; the labelled examples alone: " in told
+    assert "data removed" not in told and "all: " not in told.partition("Worst class")[2].partition("\n")[0]
+
+
+def test_sizes_are_compared_within_one_family():
+    sizes = {"llama-8": 1e4, "mixtral-8-4x2": 3e4, "llama-16": 1e5}
+    rng = np.random.default_rng(3)
+    rows = rows_of(lambda *_: rng.random(), models=tuple(sizes), metric="loss", splits=("a", "b"))
+    rows = [{**row, "study": "corpus", "N": sizes[row["model"]]} for row in rows]
+    about = {
+        "kind": "corpus",
+        "study": {"models": {name: {"family": name.partition("-")[0]} for name in sizes}},
+    }
+    section = size_section(results_of(rows, about))
+    assert {(row[2], row[3]) for row in section.listings[0].rows} == {("llama-8", "llama-16")}
+    assert {row[2] for row in section.listings[1].rows} == {"llama-8", "llama-16"}
+    assert section.sentences[1].startswith("Of mixtral-8-4x2 it cannot be told")
+
+
 def test_differences_without_spread():
-    assert p_value(Difference(0.1, 0.1, 0.1, 3)) == 0
+    assert 0.0499 < p_value(Difference(0.1, 0.1, 0.1, 3)) < 0.05
+    assert p_value(Difference(0.1, 0.1 - 1e-17, 0.1 + 1e-17, 11)) == 2.0**-10
     assert p_value(Difference(0.0, 0.0, 0.0, 3)) == 1
     assert math.isnan(p_value(Difference(0.1, -math.inf, math.inf, 1)))
     assert math.isnan(p_value(Difference(0.1, 0.05, 0.15, 2)))
     assert math.isnan(p_value(None))
+
+
+def test_holm_holds_where_accuracies_come_in_steps():
+    """30 ways that do not differ, on a test set so coarse that seeds often agree to the last digit."""
+    rng = np.random.default_rng(0)
+    called = 0
+    for _ in range(200):
+        steps = np.round(rng.normal(size=(30, 3))) / 100
+        p_N = [p_value(paired_difference(0.5 + each, [0.5] * 3)) for each in steps]
+        called += bool((holm(np.array(p_N)) < 0.05).any())
+    assert called <= 0.05 * 200
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])

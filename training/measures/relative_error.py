@@ -108,5 +108,5 @@ def _compare(outcome: Outcome, base: Outcome, against: str) -> RelativeError:
     mine, theirs = errors(outcome), errors(base)
     change = ratio_change(mine, theirs)
     percent = Difference(100 * change.mean, 100 * change.low, 100 * change.high, change.seeds)
-    sigma = data_efficiency(percent, outcome.keep) if against == ALL else None
+    sigma = data_efficiency(percent, outcome.keep) if against == ALL and outcome.keep is not None else None
     return RelativeError(outcome, against, sum(mine) / len(seeds), sum(theirs) / len(seeds), percent, sigma)

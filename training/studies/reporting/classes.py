@@ -16,6 +16,7 @@ from training.studies.reporting.results import KEPT, Results, World, asked_for, 
 from training.studies.reporting.tables import told
 from training.studies.reporting.verdicts import place_of
 from training.studies.table import SCHEMA
+from training.studies.ways import ALL
 
 CELL = ("variant", "model", "regime", "way", "budget")
 
@@ -142,7 +143,11 @@ def _worst_listing(
     def cell(each: Outcome | None) -> Cell:
         return None if each is None else f"{told(each)} · {names.get(_key(each), '-')}"
 
-    whole = "".join(f"; {each.way}: {cell(each)}" for each in found if fixed(each))
+    whole = "".join(
+        f"; {results.words.whole if each.way == ALL else each.way}: {cell(each)}"
+        for each in found
+        if fixed(each)
+    )
     where = place_of(results, split, results.told(world))
     rows: list[list[Cell]] = [[way, *(cell(cells.get((way, budget))) for budget in budgets)] for way in ways]
     return Listing(["way", *budgets], rows, f"Worst {column}{f', {where}' if where else ''}{whole}")

@@ -33,15 +33,15 @@ def collapse_section(results: Results) -> Section | None:
         document["at_chance"] = [_place(results, each) for each in low]
     listings = []
     if lost is not None:
-        rows, asked = lost
+        (rows, asked), done = lost, results.words.done
         sentences.append(
-            f"In {len(rows)} of {asked} choices (variant, way, budget) nothing was kept of some class in some seed."
+            f"In {len(rows)} of {asked} choices (variant, way, budget) nothing was {done} of some class in some seed."
         )
         if rows:
             header = ["variant", "way", "budget", "classes lost", "which"]
             shown: list[list[Cell]] = [[*row[:4], name_some(row[4])] for row in rows]
             listings.append(
-                Listing(header, shown, "Classes of which nothing was kept (mean number over seeds)")
+                Listing(header, shown, f"Classes of which nothing was {done} (mean number over seeds)")
             )
         document["lost"] = [dict(zip(("variant", "way", "budget", "mean", "classes"), row)) for row in rows]
     return Section("collapse", "Collapse", sentences, listings, document=document)

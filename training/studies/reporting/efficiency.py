@@ -5,6 +5,7 @@ from __future__ import annotations
 from scoring.errors import InputError
 from scoring.reports.section import Cell, Listing, Section
 from training.measures.relative_error import RelativeError, relative_errors
+from training.studies.reporting.kinds import USUAL
 from training.studies.reporting.results import Results, World, world_of
 from training.studies.reporting.verdicts import place_of
 from training.studies.ways import ALL
@@ -17,8 +18,11 @@ TOLD = (
 
 
 def efficiency_section(results: Results) -> Section | None:
-    """As the production table of Anand et al. 2023; None where the metric is no share of errors, or nothing to pair."""
-    if results.metric not in ("accuracy", "error", "macro_f1"):
+    """As the production table of Anand et al. 2023; None where the metric is no share of errors, or nothing to pair.
+
+    Nor is there one where ``keep`` is not what was left of the data: sigma is per share removed.
+    """
+    if results.metric not in ("accuracy", "error", "macro_f1") or results.words.done != USUAL.done:
         return None
     listings, document = [], []
     for split in results.splits:

@@ -86,9 +86,10 @@ def representation_section(results: Results) -> Section | None:
         return None
     means = {key: math.fsum(values) / len(values) for key, values in found.items()}
     figures: dict[str, Any] = {}
+    done = results.words.done
     sentences = [
-        "Share of a class among what was kept against its share before: 0 is no change, -1 is nothing kept, 1 is twice "
-        "its share; means over seeds."
+        f"Share of a class among what was {done} against its share in all that could be: 0 is no change, -1 is nothing "
+        f"{done}, 1 is twice its share; means over seeds."
     ]
     for variant in dict.fromkeys(key[0] for key in means):
         mine = {key[1:]: value for key, value in means.items() if key[0] == variant}

@@ -27,17 +27,35 @@ def size_section(results: Results) -> Section | None:
     """None for other studies, or where no two sizes were trained on everything."""
     if results.about.get("kind") != KIND or len(results.models) < 2 or results.metric != "loss":
         return None
-    try:
-        scaling, sizes = study_over_scaling(results.table), study_effective_sizes(results.table)
-    except InputError as error:
-        return Section("sizes", "Worth in model size", [f"It cannot be told: {error}"])
+    scaling: list[StudyOverScaling] = []
+    sizes: list[StudyEffectiveSize] = []
+    sentences = [TOLD]
+    for models in _kinds(results):
+        try:
+            scaling += study_over_scaling(results.table, models=models)
+            sizes += study_effective_sizes(results.table, models=models)
+        except InputError as error:
+            sentences.append(f"Of {', '.join(models)} it cannot be told: {error}")
+    if not scaling:
+        return Section("sizes", "Worth in model size", sentences[1:])
     listings = [
         Listing(
             ["way", "budget", "model", "next larger", "over-scaling, %"], [_scaled(each) for each in scaling]
         ),
         Listing(["way", "budget", "model", "parameters", "effective size"], [_sized(each) for each in sizes]),
     ]
-    return Section("sizes", "Worth in model size", [TOLD], listings)
+    return Section("sizes", "Worth in model size", sentences, listings)
+
+
+def _kinds(results: Results) -> list[list[str]]:
+    """Models of one family and one optimizer are sizes of one kind; a mixture of experts is none of a dense one."""
+    told = results.about.get("study", {}).get("models", {})
+    found: dict[tuple[str, str], list[str]] = {}
+    for name in results.models:
+        model, _, recipe = (name, "", "") if name in told else name.rpartition(" ")
+        about = told.get(model, {})
+        found.setdefault((about.get("family", ""), recipe), []).append(name)
+    return list(found.values())
 
 
 def _scaled(each: StudyOverScaling) -> list[Cell]:
