@@ -41,7 +41,7 @@ class Chooser:
         precision: str,
     ) -> None:
         assert job.examples.labels is not None
-        self.rule, self.keep, self.batch_size = selection.made, selection.keep, batch_size
+        self.rule, self.selection, self.batch_size = selection.made, selection, batch_size
         self.net, self.prepared, self.device, self.precision = net, prepared, device, precision
         self.seed = seed
         self.candidates = selection.candidates(batch_size)
@@ -56,7 +56,7 @@ class Chooser:
 
     def choose(self, step: int, rows: IntArray) -> IntArray:
         """The rows of ``rows`` that update ``step`` is made on, in the order in which they were drawn."""
-        count = len(rows) if self.keep == 1 else min(len(rows), self._share(len(rows)))
+        count = self.selection.kept(len(rows), self.batch_size)
         seed = derive_seed("online", self.seed, step)
         hashes_L = hash64(seed, self.hashes_N[rows].view(np.int64))
         values_L = self.rule.values(
@@ -71,9 +71,6 @@ class Chooser:
         chosen = rows[np.sort(np.lexsort((hashes_L, -values_L))[:count])]
         self._count(step // self.steps_per_epoch, chosen, len(rows))
         return chosen
-
-    def _share(self, drawn: int) -> int:
-        return self.batch_size if drawn == self.candidates else max(1, round(drawn * self.keep))
 
     def _logits(self, rows: IntArray) -> FloatArray:
         lengths = self.prepared.lengths[rows]

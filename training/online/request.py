@@ -58,6 +58,12 @@ class OnlineSelection:
         """L, how many examples are drawn for an update."""
         return max(batch_size, round(batch_size / self.keep))
 
+    def kept(self, drawn: int, batch_size: int) -> int:
+        """How many of ``drawn`` candidates are trained on."""
+        if self.keep == 1 or drawn == self.candidates(batch_size):
+            return min(drawn, batch_size)
+        return max(1, round(drawn * self.keep))
+
     def irreducible(self, examples: Examples, rows: IntArray) -> FloatArray | None:
         """Irreducible losses of some rows in nats, (len(rows),) float64; None if the rule reads none.
 

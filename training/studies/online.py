@@ -55,9 +55,10 @@ class Online(ClassifierStudy):
         select: Online rules: ``highest_loss``, ``reducible_loss by loss``, ``{take: selective_backprop, beta: 2}``. The
             score of ``reducible_loss`` is the irreducible loss: ``scores: {scorers: loss, model: mlp, folds: 2}``.
         keep: Shares of what is drawn.
-        regimes: ``steps``: equal updates of equal size, so that a rule that scores costs more. ``compute``: as many
-            updates as cost the FLOPs that ordinary training takes for its own, forward passes over candidates
-            included. Reference runs behind a score are in neither (``scores/*.json`` has their cost).
+        regimes: ``steps``: equal updates, so that a rule that scores costs more; where a draw of an epoch is not whole,
+            it is smaller, for baselines too. ``compute``: as many updates as cost the FLOPs that ordinary training
+            takes for its own, forward passes over candidates included, for baselines too. Reference runs behind a
+            score are in neither (``scores/*.json`` has their cost).
     """
 
     kind: ClassVar[str] = "online"
@@ -136,17 +137,26 @@ class Online(ClassifierStudy):
         return cells
 
     def steps_of(self, online: OnlineSelection, regime: str, job: Job, model: Architecture) -> int:
-        """Updates of a rule: those of ordinary training, or as many as cost the same.
+        """Updates of a rule or baseline: those of ordinary training, or as many as cost the same, to the nearest.
 
-        An update costs B examples forward and backward, and L forward where the rule needs them. For texts the padding
-        of candidates is taken to be that of training, so that the cost is met roughly; the column C has what it was.
+        Of L candidates B are trained on, forward and backward, and where the rule needs them all L go forward. The last
+        draw of an epoch may be smaller, and so may the last batch of ordinary training: rows are counted, not updates.
+        For texts the padding of candidates is taken to be that of training, so that the cost is met roughly; the
+        column C has what it was.
         """
-        settings = self._settings("steps", len(job.rows))
-        assert settings.steps is not None
-        if regime == "steps" or "logits" not in online.made.needs:
-            return settings.steps
-        per_update = online.candidates(settings.batch_size) / settings.batch_size
-        return max(1, round(settings.steps / (1 + self._forward_share(job, model) * per_update)))
+        rows = len(job.rows)
+        settings = self._settings("steps", rows)
+        steps, batch = settings.steps, settings.batch_size
+        assert steps is not None
+        if regime == "steps":
+            return steps
+        forward = self._forward_share(job, model) if "logits" in online.made.needs else 0.0
+        costs = [online.kept(each, batch) + forward * each for each in _draws(rows, online.candidates(batch))]
+        ordinary = _draws(rows, batch)
+        epochs, within = divmod(steps, len(ordinary))
+        full, left = divmod(epochs * rows + sum(ordinary[:within]), sum(costs))
+        nearest = int(np.abs(np.cumsum([0.0, *costs]) - left).argmin())
+        return max(1, int(full) * len(costs) + nearest)
 
     def _forward_share(self, job: Job, model: Architecture) -> float:
         """FLOPs of a forward pass over those of a forward and backward pass."""
@@ -206,6 +216,11 @@ class Online(ClassifierStudy):
         drawn = run.config["epochs"] * run.config["data"]["trained_on"]
         distinct = float(distinct_rows(run.path))
         return [{**row, "D": row["D"] * about["trained_on"] / drawn, "U": distinct} for row in found]
+
+
+def _draws(rows: int, drawn: int) -> list[int]:
+    """Sizes of the draws of an epoch."""
+    return [min(drawn, rows - start) for start in range(0, rows, drawn)]
 
 
 def rule_name(way: Way) -> str:
