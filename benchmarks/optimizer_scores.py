@@ -1,10 +1,10 @@
 """Claim: EL2N, AUM and forgetting do not depend on the optimizer; do seven optimizers rank the examples alike?
 
 Digits and an MLP of 64. Every one of seven optimizers has its learning rate searched on a held-out fifth (lowest loss
-after the whole schedule, one seed), then trains on all with five seeds of its own. Spearman correlations are between a run of one
-optimizer and a run of another, corrected by the reliabilities of both (runs of one optimizer against each other).
-Beside it: updates of SOAP and AdamW until the training loss of full batches is at a target, each at the learning rate
-that reached it first with a seed of its own.
+after the whole schedule, one seed), then trains on all with five seeds of its own. Spearman correlations are between
+a run of one optimizer and a run of another, corrected by the reliabilities of both (runs of one optimizer against each
+other). Beside it: updates of SOAP and AdamW until the training loss of full batches is at a target, each at the
+learning rate that reached it first with a seed of its own.
 """
 
 from __future__ import annotations
