@@ -40,6 +40,7 @@ from training.studies.labelling import Labelling
 from training.studies.material import Material, without_leaks
 from training.studies.pool import FloatArray, LabelledPool, label_pool, true_classes, with_classes
 from training.studies.study import Cell
+from training.studies.trial import try_models
 from training.studies.ways import Way, all_columns, way_columns
 
 OWNER = "study"
@@ -226,6 +227,13 @@ class Augmentation(ClassifierStudy):
 
     def prepare(self, out: Path, engine: Engine, progress: bool) -> None:
         """See ``Study``: labels, gates and scores of the pool for every variant."""
+        try_models(
+            self.material(),
+            self.architectures,
+            self._settings("steps", 1),
+            self.device,
+            self.trust_remote_code,
+        )
         for variant in self.material().variants:
             for name in self.labellings:
                 self.labelled_pool(variant, name, out, engine, progress)

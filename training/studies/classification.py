@@ -41,9 +41,10 @@ from training.studies.material import (
     values_of,
     without_leaks,
 )
-from training.studies.scores import ScoreRequest, check_seeds, make_scores
+from training.studies.scores import ScoreRequest, check_seeds, make_scores, told
 from training.studies.study import Cell
 from training.studies.study_file import read_fields
+from training.studies.trial import try_models
 from training.studies.ways import Way, read_ways, settle_ways
 
 OWNER = "study"
@@ -185,7 +186,7 @@ class ClassifierStudy:
                 each.name: {"model": each.told, "options": dict(each.options)} for each in self.architectures
             },
             "ways": [way.name for way in self.ways], "keep": [str(each) for each in self.budgets],
-            "scores": [each.__dict__ for each in self.score_requests], "seeds": list(self.seeds),
+            "scores": [told(each) for each in self.score_requests], "seeds": list(self.seeds),
             "regimes": {name: self.told_regime(name, len(load(self.data))) for name in self.regimes},
             "variants": {
                 name: {
@@ -227,6 +228,9 @@ class ClassifierStudy:
 
     def prepare(self, out: Path, engine: Engine, progress: bool) -> None:
         """See ``Study``: the scores of every variant."""
+        try_models(
+            self.material(), self.architectures, self._settings("steps", 1), self.device, self.trust_remote_code
+        )  # fmt: skip
         if not any(way.by for way in self.ways):
             return
         for variant in self.material().variants.values():

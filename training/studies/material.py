@@ -11,7 +11,7 @@ import numpy as np
 
 from scoring.errors import InputError, bad_value, name_some, unknown_name
 from scoring.examples import Examples
-from scoring.hashing import combine, fingerprint, hash_ids
+from scoring.hashing import combine, digest, fingerprint, hash_ids
 from training.cell_data import DataRequest
 from training.interventions.intervention import Intervened
 from training.job import make_job
@@ -62,9 +62,15 @@ def apart(
 ) -> tuple[Examples, Examples, str]:
     """The examples that may be chosen, the test examples and their name.
 
-    ``test`` is a split of the data, other examples with the same classes, or a fraction of every class to hold out.
+    ``test`` is a split of the data, other examples with the same classes (a file may lack some), or a fraction of every
+    class to hold out.
     """
-    given = test.load() if isinstance(test, DataRequest) else test
+    if isinstance(test, DataRequest):  # which may lack a rare class
+        given: Examples | str | float | None = Examples.load(
+            test.source, **{"label_names": examples.label_names, **test.options}
+        )
+    else:
+        given = test
     if isinstance(given, Examples):
         if given.labels is None or given.label_names != examples.label_names:
             classes = given.label_names if given.labels is not None else "no labels"
@@ -121,9 +127,11 @@ def values_of(examples: Examples, column: str) -> list[str]:
 
 
 def identity(value: Any) -> Any:
-    """What tells data and interventions apart, as JSON: examples by their fingerprint."""
+    """What tells data, interventions and options apart, as JSON: examples by their fingerprint, arrays by content."""
     if isinstance(value, Examples):
         return value.fingerprint
+    if isinstance(value, np.ndarray):
+        return [str(value.dtype), list(value.shape), digest(np.ascontiguousarray(value).tobytes()).hex()]
     if isinstance(value, Mapping):
         return {str(key): identity(each) for key, each in value.items()}
     if isinstance(value, list | tuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from scoring.table import ScoreTable
 from training.cells import train_cells
 from training.crossfit import train_folds
 from training.settings import read_seeds
+from training.studies.material import identity
 
 OWNER = "study"
 SCORES = "scores"
@@ -113,7 +114,7 @@ def make_scores(
             found = made["scored"]
         place = runs if request.folds is not None else runs / "scored"
         table = score(examples, request.scorers, place, out=path, overwrite=True, **common, **request.options)
-    write_json(path.with_suffix(".json"), {"request": _told(request), **cost_of(found)})
+    write_json(path.with_suffix(".json"), {"request": told(request), **cost_of(found)})
     return table
 
 
@@ -121,7 +122,7 @@ def scores_path(request: ScoreRequest, examples: Examples, out: Path) -> Path:
     """Where the table of a request for some examples lies."""
     if request.table is not None:
         return Path(request.table)
-    content = json.dumps([_told(request), examples.fingerprint], sort_keys=True, default=str).encode()
+    content = json.dumps([told(request), examples.fingerprint], sort_keys=True).encode()
     return out / SCORES / f"{digest(content, size=8).hex()}.parquet"
 
 
@@ -142,18 +143,7 @@ def cost_of(runs: Sequence[RunDirectory]) -> dict[str, Any]:
     }
 
 
-def table_with(tables: Sequence[ScoreTable], column: str) -> ScoreTable:
-    """The first table that has a column."""
-    for table in tables:
-        if column in table.columns:
-            return table
-    known = [name for table in tables for name in table.scores]
-    raise (
-        unknown_name("by", OWNER, column, known)
-        if known
-        else InputError(f"{OWNER}: select by {column!r} needs scores, and the study names none.")
-    )
-
-
-def _told(request: ScoreRequest) -> dict[str, Any]:
-    return {**asdict(request), "seeds": list(request.seeds)}
+def told(request: ScoreRequest) -> dict[str, Any]:
+    """A request as JSON, with everything that its scores depend on."""
+    found: dict[str, Any] = identity({each.name: getattr(request, each.name) for each in fields(request)})
+    return found

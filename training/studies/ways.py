@@ -91,6 +91,14 @@ def _read(given: object, owner: str) -> list[Way]:
             else bad_value("take", owner, take, "the name of a strategy")
         )
     by, balance = options.pop("by", None), options.pop("balance", None)
+    several = (
+        isinstance(by, Sequence)
+        and not isinstance(by, str)
+        and by
+        and all(isinstance(each, str) for each in by)
+    )
+    if not (by is None or isinstance(by, str) or several):
+        raise bad_value("by", owner, by, "the name of a score, or several")
     columns: Sequence[Any] = [by] if by is None or isinstance(by, str) else list(by)
     return [Way(take, options, balance, column) for column in columns]
 

@@ -14,6 +14,7 @@ from scoring.errors import InputError
 from scoring.examples import Examples
 from scoring.table import ScoreTable
 from selection.run import select
+from training.cell_data import DataRequest
 from training.cells import CellsFailed
 from training.studies import classification
 from training.studies.pruning import Pruning, pruning_study
@@ -256,6 +257,23 @@ def test_test_examples_among_the_data_are_refused_or_dropped(blobs, tmp_path):
     assert set(kept.ids.tolist()) == set(train.ids[7:].tolist()), "and not scored"
 
 
+def test_a_test_file_may_lack_a_rare_class(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [
+        {"x": float(x), "y": float(y), "label": "abc"[k % 3]}
+        for k, (x, y) in enumerate(rng.normal(size=(60, 2)))
+    ]
+    for name, part in (("train", rows[:45]), ("test", [row for row in rows[45:] if row["label"] != "c"])):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part))
+    options = {"features": ["x", "y"], "label": "label"}
+    data, test = (DataRequest(str(tmp_path / f"{name}.jsonl"), options) for name in ("train", "test"))
+    asked = Pruning(
+        data=data, test=test, select="random", keep=["50%"], seeds=[0], epochs=1, regimes=["steps"]
+    )
+    groups = set(run_study(asked, tmp_path / "out")["group"].to_pylist())
+    assert asked.material().test.num_classes == 3 and "class:c" in groups
+
+
 def test_a_fraction_of_every_class_may_be_held_out(blobs, tmp_path):
     train, _, _ = blobs
     asked = Pruning(
@@ -322,6 +340,9 @@ def test_errors_come_before_any_training_and_are_one_sentence(blobs, tmp_path, c
     ("changes", "words"),
     [
         ({"regimes": ["step"]}, "steps, epochs, or both"),
+        ({"models": "linaer"}, "linear"),
+        ({"train_settings": {"optimizer": "adamm"}}, "adam"),
+        ({"select": [{"take": "hardest", "by": 3}]}, "by must be the name of a score"),
         ({"leaked": "keeps"}, "one of error, drop, keep"),
         ({"train_settings": {"steps": 3}}, "train must not give steps"),
         ({"scores": ()}, "needs scores, and the study names none"),
