@@ -305,8 +305,6 @@ class ClassifierStudy:
         }  # fmt: skip
         return Cell(told, request, about)
 
-    # One cell.
-
     def job_of(self, out: Path, task: Mapping[str, Any]) -> tuple[Job, BoolArray]:
         """What a cell trains on, and which rows of its examples are planted."""
         variant = self.material().variants[task["variant"]]
