@@ -41,6 +41,11 @@ class Architecture:
         return f"{self.model.__module__}:{where}" if where else f"{type(self.model).__name__}: {self.model!r}"
 
     @property
+    def own_code(self) -> Any:
+        """The model where it is code of the user's own, which a run directory only names; else None."""
+        return self.model if not isinstance(self.model, str) or ":" in self.model else None
+
+    @property
     def identity(self) -> list[Any]:
         """What tells it from other models, as JSON: code of the user's own also by its name here, a module by weights.
 
@@ -61,8 +66,8 @@ def read_architectures(models: str | Iterable[str] | Mapping[str, Any]) -> list[
 
     ``"linear,deep=mlp(hidden=[64,64])"``, a list of such requests, or a dictionary of own names with requests,
     ``nn.Module``s or functions; an ``Architecture`` may stand for a request. A request is ``model``,
-    ``model(option=value, ...)`` or ``name=model(...)``; without a
-    name of its own it has its text as one, in letters that a folder may have: ``mlp-hidden-64-64``.
+    ``model(option=value, ...)`` or ``name=model(...)``; without a name of its own it has its text as one, in letters
+    that a folder may have: ``mlp-hidden-64-64``.
 
     Raises:
         InputError: a text that is no request, a name that cannot be that of a folder, two models of one name.

@@ -329,7 +329,7 @@ class ClassifierStudy:
         material = self.material()
         evaluate_run(
             run, job.examples, material.test, material.split, material.groups, trained_on,
-            model=None if isinstance(architecture.model, str) else architecture.model, device=self.device,
+            model=architecture.own_code, device=self.device,
             trust_remote_code=self.trust_remote_code, keep_weights=self.weights,
         )  # fmt: skip
 

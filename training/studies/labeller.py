@@ -96,9 +96,8 @@ class Labeller:
 
     @property
     def own_code(self) -> Any:
-        """The model where it is code of the user's own, which a run directory only names."""
-        model = self.architecture.model
-        return None if isinstance(model, str) else model
+        """See ``Architecture``."""
+        return self.architecture.own_code
 
 
 def pool_probabilities(

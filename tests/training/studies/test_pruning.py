@@ -1,6 +1,7 @@
 """The pruning study: a tidy table with both baselines, resumable, the same on every engine."""
 
 import json
+import sys
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -255,6 +256,21 @@ def test_test_examples_among_the_data_are_refused_or_dropped(blobs, tmp_path):
     assert {row["rows"] for row in table.to_pylist() if row["way"] == "all"} == {73}
     kept = ScoreTable.read(next((tmp_path / "dropped" / "scores").glob("*.parquet")))
     assert set(kept.ids.tolist()) == set(train.ids[7:].tolist()), "and not scored"
+
+
+def three_outputs(examples, **options):
+    from torch import nn
+
+    return nn.Linear(examples.input_shape[0], examples.num_classes)
+
+
+def test_models_that_are_code_of_the_users_own(blobs, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "own_models", sys.modules[__name__])
+    asked = grid(
+        blobs, models={"text": "own_models:three_outputs", "function": three_outputs}, regimes=["steps"]
+    )
+    table = run_study(asked, tmp_path)
+    assert {row["model"] for row in table.to_pylist() if row["metric"] == "accuracy"} == {"text", "function"}
 
 
 def test_a_test_file_may_lack_a_rare_class(tmp_path):
