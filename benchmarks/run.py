@@ -11,7 +11,8 @@ BENCHMARKS = (
     "selection_effects", "sst2_dedup", "exact_topk", "facility_location", "dedup", "engine_overhead",
     "compare_digits", "compare_cifar10", "compare_hwu64", "compare_speed", "compare_memory", "chinchilla_fit",
     "extrapolation_intervals", "scaling_sweep", "corpus_study", "dclm_quality", "density_sketch", "advice",
-    "production_table", "online_selection", "optimizer_scores", "augmentation_hausa", "digits_tables",
+    "production_table", "online_selection", "optimizer_scores", "augmentation_hausa", "augmentation_redundant",
+    "digits_tables",
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -311,12 +311,7 @@ class Augmentation(ClassifierStudy):
         found, added = self.labelled_pool(task["data"], task["pool"], out), Subset.read(out / task["added"])
         rows = np.sort(material.pool.rows_of(added.ids))
         both = labelled.append(material.pool.take(rows), found.labels_P[rows])
-        weights_K = added.weights_of(material.pool.ids[rows])
-        weighted = None
-        if np.ptp(weights_K) > 0:
-            weights = np.concatenate([np.ones(len(labelled)), weights_K / weights_K.mean()])
-            weighted = Subset.from_ids(both.ids, weights)
-        return make_job(both, material.test, weighted, False)
+        return make_job(both, material.test, None, False)
 
     def job_of(self, out: Path, task: Mapping[str, Any]) -> tuple[Job, BoolArray]:
         """See ``ClassifierStudy``; planted are the rows that an intervention changed in the labelled data."""
