@@ -12,7 +12,7 @@ BENCHMARKS = (
     "compare_digits", "compare_cifar10", "compare_hwu64", "compare_speed", "compare_memory", "chinchilla_fit",
     "extrapolation_intervals", "scaling_sweep", "corpus_study", "dclm_quality", "density_sketch", "advice",
     "production_table", "online_selection", "optimizer_scores", "augmentation_hausa", "augmentation_redundant",
-    "digits_tables",
+    "digits_tables", "cifar10_pruning",
 )  # fmt: skip
 
 if __name__ == "__main__":
