@@ -86,7 +86,9 @@ def _last(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         key = (_run(row), row["split"], row["metric"])
         if key not in newest or row["step"] >= newest[key]["step"]:
             newest[key] = row
-    found = [row for row in newest.values() if row["metric"] != "error"]  # accuracy, which becomes it, says the same
+    found = [
+        row for row in newest.values() if row["metric"] != "error"
+    ]  # accuracy, which becomes it, says the same
     return [row for row in found if row["metric"] in TURNED or not higher_is_better(row["metric"])]
 
 
