@@ -97,7 +97,7 @@ def wrong_labels(evidence: Evidence, keep: float) -> Finding | None:
     told += f"{worst:.0%} of the hardest {keep:.0%}"
     if worst <= MOST_WRONG:
         return Finding("wrong labels", "fine", worst, MOST_WRONG, told)
-    if share.low > 0 and (least > MOST_WRONG or share.value / keep > MOST_WRONG):
+    if least > MOST_WRONG or (share.value / keep > MOST_WRONG and least > MOST_WRONG / 2):
         if not noise.findable:
             told += "; the model sees fewer, so its scores would not find them, and neither end is safe"
             return Finding("wrong labels", "random is safer", worst, MOST_WRONG, told)
@@ -190,8 +190,8 @@ def examples_per_parameter(evidence: Evidence, keep: float) -> Finding | None:
 RULES: tuple[Rule, ...] = (
     Rule(
         "wrong labels",
-        f"wrong labels / kept share > {MOST_WRONG:.0%} at the upper end; cannot tell unless planted flips "
-        "are recovered "
+        f"wrong labels / kept share > {MOST_WRONG:.0%} at the upper end; known where the estimate is above it and "
+        "the lower end above half of it; cannot tell unless planted flips are recovered "
         f"{AGREES[0]:g} to {AGREES[1]:g} times or {ENOUGH_CHECKED} labels were checked by people",
         "digits with 10 % flips, 50 / 30 / 10 %: hard .955 / .752 / .020, random .935 / .912 / .796, "
         "without the hardest 12 % "
