@@ -19,7 +19,7 @@ from scoring.errors import InputError, bad_value
 from scoring.examples import Examples
 from scoring.hashing import digest
 from scoring.table import ScoreTable
-from selection.budget import Budget, parse_budget
+from selection.budget import Budget
 from selection.subset import Subset
 from training.architectures import Architecture, read_architectures
 from training.cell_data import DataRequest
@@ -41,11 +41,11 @@ from training.studies.material import (
     values_of,
     without_leaks,
 )
-from training.studies.scores import ScoreRequest, check_seeds, make_scores, told
+from training.studies.scores import ScoreRequest, check_seeds, make_scores, read_requests, told
 from training.studies.study import Cell
 from training.studies.study_file import read_fields
 from training.studies.trial import try_models
-from training.studies.ways import Way, read_ways, settle_ways
+from training.studies.ways import Way, read_budgets, read_ways, settle_ways
 
 OWNER = "study"
 AS_IS = "as is"
@@ -153,20 +153,12 @@ class ClassifierStudy:
     @cached_property
     def budgets(self) -> list[Budget]:
         """What is kept; all examples are trained on anyway."""
-        several = isinstance(self.keep, Iterable) and not isinstance(self.keep, str)
-        budgets = [parse_budget(each) for each in (self.keep if several else [self.keep])]
-        empty = any(each.count == 0 for each in budgets)
-        if not budgets or empty or len({str(each) for each in budgets}) < len(budgets):
-            raise bad_value("keep", OWNER, [str(each) for each in budgets], "one or more different budgets")
-        return [each for each in budgets if each.fraction != 1]
+        return read_budgets(self.keep)
 
     @cached_property
     def score_requests(self) -> list[ScoreRequest]:
         """None for a ready table."""
-        if isinstance(self.scores, ScoreTable):
-            return []
-        several = isinstance(self.scores, Sequence) and not isinstance(self.scores, str)
-        return [ScoreRequest.read(each) for each in (self.scores if several else [self.scores])]
+        return read_requests(self.scores)
 
     @cached_property
     def interventions(self) -> dict[str, tuple[Intervention, ...]]:
@@ -180,14 +172,15 @@ class ClassifierStudy:
     def describe(self) -> dict[str, Any]:
         """See ``Study``."""
         material = self.material()
+        rows = len(next(iter(material.variants.values())).examples)
         return {
-            "data": _about(load(self.data)), "test": _about(material.test),
+            "data": self._about_data, "test": _about(material.test),
             "models": {
                 each.name: {"model": each.told, "options": dict(each.options)} for each in self.architectures
             },
             "ways": [way.name for way in self.ways], "keep": [str(each) for each in self.budgets],
             "scores": [told(each) for each in self.score_requests], "seeds": list(self.seeds),
-            "regimes": {name: self.told_regime(name, len(load(self.data))) for name in self.regimes},
+            "regimes": {name: self.told_regime(name, rows) for name in self.regimes},
             "variants": {
                 name: {
                     "rows": len(each.examples), "fingerprint": each.examples.fingerprint,
@@ -197,6 +190,10 @@ class ClassifierStudy:
             },
             "train": dict(self.train_settings), "balance": self.balance, "leaked": self.leaked,
         }  # fmt: skip
+
+    @cached_property
+    def _about_data(self) -> dict[str, Any]:
+        return _about(load(self.data))
 
     # Data.
 

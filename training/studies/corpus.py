@@ -25,7 +25,7 @@ from scoring.errors import InputError, bad_value, unknown_name
 from scoring.examples import Examples
 from scoring.hashing import digest, fingerprint
 from scoring.table import ScoreTable
-from selection.budget import Budget, parse_budget
+from selection.budget import Budget
 from selection.subset import Subset
 from training.cell_data import DataRequest
 from training.measures.classification import Measure
@@ -40,10 +40,10 @@ from training.studies.corpus_data import LEAKED, CorpusData, read_corpus_data
 from training.studies.corpus_file import corpus_keys
 from training.studies.corpus_scores import document_scores, with_sizes
 from training.studies.evaluation import write_evaluations
-from training.studies.scores import ScoreRequest
+from training.studies.scores import ScoreRequest, read_requests
 from training.studies.study import EVALUATIONS, Cell
 from training.studies.study_file import read_fields
-from training.studies.ways import Way, all_columns, read_ways, settle_ways, way_columns
+from training.studies.ways import Way, all_columns, read_budgets, read_ways, settle_ways, way_columns
 
 OWNER = "study"
 TOKENS, BYTES = "tokens", "bytes"
@@ -152,20 +152,12 @@ class CorpusStudy:
     @cached_property
     def budgets(self) -> list[Budget]:
         """What is kept; all documents are trained on anyway."""
-        given = [self.keep] if isinstance(self.keep, str | int | float | Budget) else list(self.keep)
-        budgets = [parse_budget(each) for each in given]
-        empty = any(each.count == 0 for each in budgets)
-        if not budgets or empty or len({str(each) for each in budgets}) < len(budgets):
-            raise bad_value("keep", OWNER, [str(each) for each in budgets], "one or more different budgets")
-        return [each for each in budgets if each.fraction != 1]
+        return read_budgets(self.keep)
 
     @cached_property
     def score_requests(self) -> list[ScoreRequest]:
         """None for a ready table."""
-        if isinstance(self.scores, ScoreTable):
-            return []
-        several = isinstance(self.scores, Sequence) and not isinstance(self.scores, str)
-        return [ScoreRequest.read(each) for each in (self.scores if several else [self.scores])]
+        return read_requests(self.scores)
 
     @cached_property
     def shapes(self) -> dict[str, Blueprint]:

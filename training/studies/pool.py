@@ -124,6 +124,7 @@ def given_labels(pool: Examples, classes: tuple[str, ...]) -> IntArray:
 
 
 def true_classes(pool: Examples, column: str | None) -> npt.NDArray[np.object_] | None:
+    """The true class of every row of the pool by name, from a side column; None where no column is named."""
     if column is None:
         return None
     if column not in pool.columns:

@@ -77,6 +77,15 @@ class ScoreRequest:
         return cls(**given)
 
 
+def read_requests(given: object) -> list[ScoreRequest]:
+    """One or several requests of a study; none for a table that is there."""
+    if isinstance(given, ScoreTable):
+        return []
+    several = isinstance(given, Sequence) and not isinstance(given, str)
+    each: Any = given if several else [given]
+    return [ScoreRequest.read(one) for one in each]
+
+
 def check_seeds(requests: Sequence[ScoreRequest], judged: Sequence[int]) -> None:
     """Refuse seeds that score and are judged: such a run would train on what its own initial weights chose."""
     shared = sorted({seed for each in requests if each.model for seed in each.seeds} & set(judged))

@@ -98,6 +98,13 @@ def read_fields(cls: Any, given: Mapping[str, Any], folder: Path, data: tuple[st
     for name in data:
         if values.get(name) is not None:
             values[name] = read_data(values[name], folder, name)
+    for name, locate in (
+        ("scores", _located_scores),
+        ("embeddings", _located),
+        ("variants", _located_sources),
+    ):
+        if name in values:
+            values[name] = locate(values[name], folder)
     if "train" in values:
         settings = values.pop("train")
         if not isinstance(settings, Mapping):
@@ -123,6 +130,30 @@ def read_data(given: object, folder: Path, name: str) -> DataRequest | str | flo
         raise bad_value(name, OWNER, given, "a source, or {source: ..., label: ...} as for Examples.load")
     options = {str(key): value for key, value in given.items() if key != "source"}
     return DataRequest(located(given["source"], folder), options)
+
+
+def _located(given: Any, folder: Path) -> Any:
+    return located(given, folder) if isinstance(given, str) else given
+
+
+def _located_scores(given: Any, folder: Path) -> Any:
+    """Score tables, by themselves or in requests."""
+    if isinstance(given, Mapping):
+        return {name: _located(each, folder) if name == "table" else each for name, each in given.items()}
+    if isinstance(given, list):
+        return [_located_scores(each, folder) for each in given]
+    return _located(given, folder)
+
+
+def _located_sources(given: Any, folder: Path) -> Any:
+    """Data that interventions bring along: ``source``, or ``data`` itself."""
+    if isinstance(given, Mapping):
+        return {
+            name: _located(each, folder) if name in ("data", "source") and isinstance(each, str)
+            else _located_sources(each, folder)
+            for name, each in given.items()
+        }  # fmt: skip
+    return [_located_sources(each, folder) for each in given] if isinstance(given, list) else given
 
 
 def located(source: str, folder: Path) -> str:

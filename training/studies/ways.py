@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scoring.errors import InputError, bad_value, unknown_name
-from selection.budget import Budget
+from selection.budget import Budget, parse_budget
 from selection.catalog import make_strategy
 
 RANDOM, ALL = "random", "all"
@@ -101,6 +101,20 @@ def _read(given: object, owner: str) -> list[Way]:
         raise bad_value("by", owner, by, "the name of a score, or several")
     columns: Sequence[Any] = [by] if by is None or isinstance(by, str) else list(by)
     return [Way(take, options, balance, column) for column in columns]
+
+
+def read_budgets(given: object, owner: str = OWNER) -> list[Budget]:
+    """Different budgets from one or a list of them (``selection.budget.parse_budget``); all is trained on anyway.
+
+    Raises:
+        InputError: No budget, one of nothing, or one twice.
+    """
+    several: Any = given if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    budgets = [parse_budget(each) for each in several]
+    empty = any(each.count == 0 for each in budgets)
+    if not budgets or empty or len({str(each) for each in budgets}) < len(budgets):
+        raise bad_value("keep", owner, [str(each) for each in budgets], "one or more different budgets")
+    return [each for each in budgets if each.fraction != 1]
 
 
 def settle_ways(ways: Sequence[Way], balance: str, owner: str = OWNER) -> list[Way]:

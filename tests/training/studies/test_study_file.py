@@ -90,6 +90,21 @@ def test_paths_beside_the_file_and_environment_variables(folder, monkeypatch, tm
         make_study({"data": "${NOT_THERE_AT_ALL}/rows.jsonl"})
 
 
+def test_tables_embeddings_and_sources_beside_the_file_too(folder):
+    for name in ("scores.parquet", "vectors.npy", "other.jsonl"):
+        (folder / name).touch()
+    given = {
+        "data": "rows.jsonl",
+        "scores": ["scores.parquet", {"table": "scores.parquet"}],
+        "embeddings": "vectors.npy",
+    }
+    given["variants"] = {"mixed": [{"off_domain": {"data": {"source": "other.jsonl"}, "share": 0.1}}]}
+    found = make_study(given, folder)
+    assert [each.table for each in found.score_requests] == [str(folder / "scores.parquet")] * 2
+    assert found.embeddings == str(folder / "vectors.npy")
+    assert found.interventions["mixed"][0].data["source"] == str(folder / "other.jsonl")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
